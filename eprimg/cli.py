@@ -1,0 +1,437 @@
+"""The command line: parse, call one function, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from eprimg import __version__
+from eprimg.config import Config, load_config
+from eprimg.errors import (
+    ConfigError,
+    EngineError,
+    EprimgError,
+    GeometryError,
+    OutputError,
+    UnitsError,
+)
+
+__all__ = ["EXIT_CODES", "app", "main"]
+
+EXIT_CODES = {
+    0: "all went well",
+    1: "an unexpected fault of eprimg itself: please report it",
+    2: "the command line was wrong",
+    3: "the input was refused",
+    4: "a setting, study file or scheme file was refused",
+    5: "geometry, registration or an engine failed",
+    6: "the output cannot be written, or is already there",
+    7: "the comparison with the truth failed (demo)",
+}
+
+app = typer.Typer(
+    name="eprimg",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Nanoparticle uptake of tumours from ferumoxytol MRI and 89Zr / 64Cu PET. "
+    "Research use only; not a medical device.",
+)
+map_app = typer.Typer(no_args_is_help=True, help="Just a map, from one series.")
+config_app = typer.Typer(no_args_is_help=True, help="Settings.")
+app.add_typer(map_app, name="map")
+app.add_typer(config_app, name="config")
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Folder = Annotated[Path, typer.Argument(help="Folder with the study (DICOM, or NIfTI), or a file.")]
+OutFolder = Annotated[Path, typer.Option("--out", help="Output folder; must be new.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Settings file (TOML).")]
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", help="One setting, section.key=value; may be repeated.")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier output folder.")]
+SeriesKey = Annotated[str, typer.Option("--series", help="Key of the series (see eprimg scan).")]
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None]]:
+    """Show a bar on a terminal, one plain line per step elsewhere."""
+    if err.is_terminal:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        with Progress(
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            console=err,
+            transient=True,
+        ) as bar:
+            task = bar.add_task("", total=1.0)
+            yield lambda words, share: bar.update(task, description=words, completed=share)
+        return
+    seen: set[str] = set()
+
+    def say(words: str, share: float) -> None:
+        if words not in seen:
+            seen.add(words)
+            err.print(f"eprimg: {words}", markup=False)
+
+    yield say
+
+
+def _show_findings(findings: Any) -> None:
+    styles = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+    for finding in findings:
+        style = styles[str(finding.severity)]
+        place = f" [{finding.where}]" if finding.where else ""
+        out.print(
+            f"[{style}]{finding.severity:<7}[/] {escape(f'{finding.code}{place}')} "
+            f"{escape(finding.text)}",
+            soft_wrap=True,
+        )
+
+
+def _show_index(index: Any) -> None:
+    table = Table(title=f"{index.n_files} files", title_justify="left", expand=False)
+    for name in ("key", "role", "modality", "series", "frames", "echo times (ms)"):
+        table.add_column(name, overflow="fold")
+    for entry in index.series:
+        echoes = ", ".join(f"{t:g}" for t in entry.echo_times_ms)
+        table.add_row(
+            entry.key,
+            f"[bold]{entry.role}[/]",
+            entry.modality,
+            escape(entry.description),
+            str(entry.n_frames),
+            echoes,
+        )
+    out.print(table)
+    out.print("why:" if index.series else "no series")
+    for entry in index.series:
+        out.print(f"  {entry.key} is {entry.role}: {escape(entry.reason)}", soft_wrap=True)
+        for reason, count in entry.dropped:
+            out.print(f"    left out: {count} frames, {escape(reason)}", soft_wrap=True)
+
+
+@app.command()
+def scan(
+    folder: Folder,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the series of a folder and propose a role for each (headers only)."""
+    from eprimg.io.index import scan as scan_folder
+
+    with _progress() as tell:
+        index = scan_folder(
+            folder, progress=lambda number, total: tell("scan", number / max(total, 1))
+        )
+    if as_json:
+        sys.stdout.write(json.dumps(index.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        return
+    _show_index(index)
+    _show_findings(index.findings)
+
+
+@app.command()
+def run(
+    folder: Folder,
+    out_folder: OutFolder,
+    config_file: ConfigFile = None,
+    assignments: Assignments = None,
+    study_file: Annotated[
+        Path | None, typer.Option("--study", help="Study file (TOML): roles, facts, masks.")
+    ] = None,
+    accept_candidates: Annotated[
+        bool, typer.Option(help="Treat automatic regions as confirmed, so that they get tiers.")
+    ] = False,
+    overwrite: Overwrite = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Do nothing when the same run is already there.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, do nothing.")] = False,
+) -> None:
+    """Measure a study: maps, lesion table, tiers, report."""
+    from eprimg import pipeline
+    from eprimg.io.output_folder import check_target, is_done, output_path
+    from eprimg.io.schemes import load_schemes
+    from eprimg.io.study import plan_study, read_study
+
+    config = load_config(config_file, assignments or ())
+    if accept_candidates:
+        config = config.with_settings({"segment": {"accept_candidates": True}})
+    load_schemes(config.stratify)
+    if not dry_run:
+        check_target(out_folder, overwrite=overwrite, resume=resume)
+    with _progress() as tell:
+        plan = plan_study(folder, study_file=study_file, progress=tell)
+        if not dry_run:
+            study = read_study(folder, plan=plan, config=config, progress=tell)
+    if dry_run:
+        _show_index(plan.index)
+        _show_findings(plan.findings)
+        out.print(
+            f"would run: {', '.join(pipeline.STAGES)}; would write to {out_folder}", markup=False
+        )
+        return
+    if resume and is_done(out_folder, study.value.input_hash, config.hash):
+        out.print(f"already there, same input, settings and version: {out_folder}", markup=False)
+        return
+    with _progress() as tell:
+        case = pipeline.run(study.value, config, findings=study.findings, progress=tell)
+        pipeline.export_case(case, config, out_folder, overwrite=overwrite or resume, progress=tell)
+    _show_case(case)
+    out.print(f"report: {output_path(out_folder, 'report')}", markup=False, soft_wrap=True)
+
+
+def _share(probability: float) -> str:
+    """Write a probability; 1.00 would claim more than any model knows."""
+    if probability != probability:
+        return ""
+    return ">0.99" if probability > 0.99 else f"{probability:.2f}"
+
+
+def _show_case(case: Any) -> None:
+    from eprimg.quantities import QUANTITIES
+
+    _show_findings(case.findings)
+    if case.lesions is not None:
+        table = Table(title="lesions", title_justify="left")
+        table.add_column("lesion", no_wrap=True)
+        table.add_column("mL", justify="right", no_wrap=True)
+        for scheme in case.schemes:
+            unit = QUANTITIES[scheme.quantity].unit.text
+            name = f"{QUANTITIES[scheme.quantity].name} {scheme.statistic}"
+            table.add_column(name if name.startswith(unit) else f"{name} ({unit})", justify="right")
+            table.add_column("tier", no_wrap=True)
+        for region in case.lesions.lesions:
+            volume = region.measurement("volume", "volume")
+            row = [escape(region.name), f"{volume.value:.2f}" if volume else ""]
+            for scheme in case.schemes:
+                number = region.measurement(scheme.quantity, scheme.statistic)
+                tier = next((t for t in region.tiers if t.scheme == scheme.key), None)
+                row.append(f"{number.value:.4g}" if number else "")
+                row.append(f"{tier.label} {_share(tier.confidence)}" if tier else "")
+            table.add_row(*row)
+        out.print(table)
+    for tier in case.patient_tiers:
+        notice = f" ({tier.notice})" if tier.notice else ""
+        out.print(
+            f"patient, {tier.scheme}: [bold]{escape(tier.label)}[/]{notice}, "
+            f"confidence {_share(tier.confidence) or 'not stated'}",
+            soft_wrap=True,
+        )
+
+
+@map_app.command("r2star")
+def map_r2star(
+    folder: Folder,
+    out_folder: OutFolder,
+    echo_times_ms: Annotated[
+        str, typer.Option(help="Echo times for NIfTI without a side-car, e.g. 4,8,12.")
+    ] = "",
+    series: SeriesKey = "",
+    config_file: ConfigFile = None,
+    assignments: Assignments = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Fit R2* (1/s) with its standard error and S0 from one multi-echo series."""
+    from eprimg.io.single import read_echoes
+
+    config = load_config(config_file, assignments or ())
+    times = tuple(_floats(echo_times_ms)) if echo_times_ms else None
+    with _progress() as tell:
+        read = read_echoes(folder, series=series, echo_times_ms=times, config=config, progress=tell)
+    files = {"r2star": "r2star_pre", "r2star_se": "r2star_pre", "s0": "s0_pre"}
+    _single_map(read, config, out_folder, overwrite, files)
+
+
+@map_app.command("suv")
+def map_suv(
+    folder: Folder,
+    out_folder: OutFolder,
+    series: SeriesKey = "",
+    study_file: Annotated[Path | None, typer.Option("--study", help="Study file (TOML).")] = None,
+    config_file: ConfigFile = None,
+    assignments: Assignments = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Compute SUVbw (g/mL) from one PET series."""
+    from eprimg.io.single import read_activity
+
+    config = load_config(config_file, assignments or ())
+    with _progress() as tell:
+        read = read_activity(
+            folder, series=series, study_file=study_file, config=config, progress=tell
+        )
+    _single_map(read, config, out_folder, overwrite, {"suvbw": "suvbw"})
+
+
+def _floats(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(
+            "echo times are numbers in milliseconds with commas between them",
+            code="E_ECHO",
+            where="--echo-times-ms",
+            value=text,
+            action="e.g. --echo-times-ms 4,8,12",
+        ) from None
+
+
+def _single_map(
+    read: Any, config: Config, out_folder: Path, overwrite: bool, files: dict[str, str]
+) -> None:
+    from eprimg import pipeline
+    from eprimg.io.output_folder import check_target
+    from eprimg.io.outputs import write_map_folder
+    from eprimg.model.case import Case
+
+    check_target(out_folder, overwrite=overwrite)
+    case = Case(study=read.value, findings=read.findings)
+    with _progress() as tell:
+        case = pipeline.run(
+            read.value, config, case=case, start="quantify", stop="quantify", progress=tell
+        )
+        write_map_folder(case, config, out_folder, files)
+    _show_findings(case.findings)
+    for name in files:
+        out.print(str(out_folder / f"{name}.nii.gz"), markup=False, soft_wrap=True)
+
+
+@app.command()
+def demo(
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder; must be new.")] = Path("demo"),
+    size: Annotated[str, typer.Option(help="small or full.")] = "small",
+    seed: Annotated[int, typer.Option(help="Seed of the phantom.")] = 1,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a phantom study as DICOM, measure it, compare with the truth."""
+    import shutil
+
+    from eprimg import pipeline
+    from eprimg.io.output_folder import check_target, output_path
+    from eprimg.io.study import read_study
+    from eprimg_phantoms import make
+    from eprimg_phantoms.compare import compare
+
+    results, phantom = out_folder / "results", out_folder / "phantom"
+    check_target(results, overwrite=overwrite)
+    if phantom.exists():
+        if not (overwrite and (phantom / "truth.json").is_file()):
+            raise OutputError(
+                "the demo folder is already there",
+                code="E_OUTPUT_EXISTS",
+                where=str(out_folder),
+                action="give another --out, or --overwrite",
+            )
+        shutil.rmtree(phantom)
+    config = Config()
+    with _progress() as tell:
+        tell("phantom", 0.0)
+        make("abdomen", phantom, size=size, seed=seed)
+        read = read_study(phantom / "dicom", config=config, progress=tell)
+        case = pipeline.run(read.value, config, findings=read.findings, progress=tell)
+        pipeline.export_case(case, config, results, overwrite=overwrite, progress=tell)
+    comparison = compare(results, phantom)
+    _show_case(case)
+    out.print(comparison.text(), markup=False, soft_wrap=True)
+    seconds = ", ".join(f"{k} {v:.1f} s" for k, v in case.provenance.seconds.items())
+    out.print(
+        f"time: {seconds}; peak memory {case.provenance.peak_memory_mb:.0f} MB",
+        markup=False,
+        soft_wrap=True,
+    )
+    out.print(f"report: {output_path(results, 'report')}", markup=False, soft_wrap=True)
+    if not comparison.ok:
+        out.print("[bold red]the measured numbers do not agree with the truth[/]")
+        raise typer.Exit(7)
+    out.print("[bold green]all numbers agree with the truth within their bounds[/]")
+
+
+@app.command()
+def check() -> None:
+    """Show versions and which engines are available, and why others are not."""
+    from eprimg.registry import engines
+
+    out.print(f"eprimg {__version__}, Python {sys.version.split()[0]}", markup=False)
+    table = Table()
+    for name in ("kind", "engine", "available", "detail"):
+        table.add_column(name, overflow="fold")
+    for engine in engines():
+        table.add_row(
+            engine.kind, engine.name, "yes" if engine.available else "no", escape(engine.detail)
+        )
+    out.print(table)
+
+
+@config_app.command("show")
+def config_show(config_file: ConfigFile = None, assignments: Assignments = None) -> None:
+    """Print all settings as TOML, with their meaning."""
+    sys.stdout.write(load_config(config_file, assignments or ()).to_toml())
+
+
+@app.command()
+def explain(code: Annotated[str, typer.Argument(help="A code, e.g. E_SUV_TIME.")]) -> None:
+    """Explain an error or finding code."""
+    from eprimg.resources.codes import explain_code
+
+    entry = explain_code(code)
+    out.print(f"[bold]{escape(entry.code)}[/]  {escape(entry.title)}\n")
+    out.print(escape(entry.text))
+    out.print(f"\n[bold]What to do:[/] {escape(entry.action)}")
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        out.print(__version__, markup=False)
+        raise typer.Exit
+
+
+def exit_code(error: EprimgError) -> int:
+    """Choose the exit code of an error.
+
+    Parameters
+    ----------
+    error : EprimgError
+        What was raised.
+
+    Returns
+    -------
+    int
+        See `EXIT_CODES`.
+    """
+    if isinstance(error, OutputError):
+        return 6
+    if isinstance(error, ConfigError):
+        return 4
+    if isinstance(error, GeometryError | EngineError | UnitsError):
+        return 5
+    return 3
+
+
+def main() -> None:
+    """Run the command line; coded errors become one message and an exit code."""
+    try:
+        app()
+    except EprimgError as error:
+        err.print(f"[bold red]refused[/] {escape(str(error))}", soft_wrap=True)
+        err.print(f"`eprimg explain {error.code}` tells more.", markup=False)
+        raise SystemExit(exit_code(error)) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Adapters to third-party programs, behind entry points, one file each."""

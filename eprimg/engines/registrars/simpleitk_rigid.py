@@ -1,0 +1,395 @@
+"""Rigid registration with SimpleITK: mutual information, coarse to fine, one thread in the metric.
+
+References
+----------
+Mattes D et al., IEEE Trans Med Imaging 2003;22:120, doi 10.1109/TMI.2003.809072 (metric).
+Avants BB et al., Med Image Anal 2008;12:26, doi 10.1016/j.media.2007.06.004 (local correlation).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eprimg.engines.registrars.contract import Progress, RegistrarResult, ShouldStop
+from eprimg.engines.registrars.intensity import comparable_values
+from eprimg.engines.registrars.rigid_settings import LevelSettings, RigidSettings
+from eprimg.engines.registrars.similarity import (
+    body_points_mm,
+    centroid_mm,
+    moved_rms_mm,
+    overlap_fraction,
+    rotation_deg,
+)
+from eprimg.engines.registrars.sitk_steps import last_line, lattice, one_metric_thread, smooth
+from eprimg.engines.sitk_bridge import (
+    euler_transform,
+    matrix_of,
+    to_sitk,
+    to_sitk_transform,
+)
+from eprimg.errors import EngineError
+from eprimg.model.transform import Transform
+from eprimg.model.volume import Volume
+
+__all__ = ["SimpleITKRigid"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_SECOND_SIGMA = 2.0
+"""The second estimate sees the last level twice as smooth, at other sample points."""
+
+
+class SimpleITKRigid:
+    """Rigid registration (three angles, three shifts) about the centre of the fixed series.
+
+    Notes
+    -----
+    Nothing is resampled: the result is a matrix.  The same seed gives the same matrix, bit by bit,
+    on the same machine, whatever the number of threads.
+    """
+
+    name = "simpleitk-rigid"
+
+    @staticmethod
+    def version() -> str:
+        """Return the version of SimpleITK.
+
+        Returns
+        -------
+        str
+            E.g. ``2.5.7``.
+        """
+        import SimpleITK as sitk
+
+        return str(sitk.Version.VersionString())
+
+    def register(
+        self,
+        fixed: Volume,
+        moving: Volume,
+        *,
+        settings: Mapping[str, Any],
+        seed: int,
+        threads: int,
+        start: str | Transform = "identity",
+        progress: Progress | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> RegistrarResult:
+        """Estimate the transform from the fixed frame to the moving frame.
+
+        Parameters
+        ----------
+        fixed, moving : Volume
+            3-D volumes (of a multi-echo series: the first echo).
+        settings : Mapping
+            A profile, see `eprimg.engines.registrars.rigid_settings.load_profile`.
+        seed : int
+            Seed of the sampler.
+        threads : int
+            Threads for smoothing; the metric always uses one.
+        start : str or Transform
+            ``identity``, ``centres``, ``moments``, ``best`` (the best of several), or a transform.
+        progress : callable, optional
+            Called with words and share.
+        should_stop : callable, optional
+            True ends the work.
+
+        Returns
+        -------
+        RegistrarResult
+            The matrix and how it was found.
+
+        Raises
+        ------
+        InputError
+            ``E_CONSTANT``, ``E_REGISTRATION_VALUES`` or ``E_REGISTRATION_SMALL``.
+        EngineError
+            ``E_REGISTRATION`` when SimpleITK fails, ``E_REGISTRATION_STOPPED``.
+        ConfigError
+            ``E_CONFIG`` when the profile is faulty.
+        """
+        began = time.perf_counter()
+        rules = RigidSettings.from_mapping(settings)
+        search = _Search.prepare(fixed, moving, rules, seed, threads, progress, should_stop)
+        try:
+            with one_metric_thread():
+                matrix = search.run(start)
+        except RuntimeError as error:
+            if isinstance(error, EngineError):
+                raise
+            raise EngineError(
+                f"SimpleITK could not align the two series: {last_line(error)}",
+                code="E_REGISTRATION",
+                where=self.name,
+                action="look at both series; they may show different parts of the body",
+            ) from error
+        return replace(search.result, matrix=matrix, seconds=time.perf_counter() - began)
+
+
+@dataclass(slots=True)
+class _Search:
+    """Working state of one registration."""
+
+    fixed: Volume
+    moving: Volume
+    rules: RigidSettings
+    seed: int
+    threads: int
+    progress: Progress | None
+    should_stop: ShouldStop | None
+    fixed_sitk: Any
+    moving_sitk: Any
+    body_mm: FloatArray
+    centroids_mm: tuple[FloatArray, FloatArray]
+    result: RegistrarResult
+    smoothed: dict[float, tuple[Any, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def prepare(
+        cls,
+        fixed: Volume,
+        moving: Volume,
+        rules: RigidSettings,
+        seed: int,
+        threads: int,
+        progress: Progress | None,
+        should_stop: ShouldStop | None,
+    ) -> _Search:
+        values = comparable_values(fixed, rules.intensity, what="the fixed series")
+        other = comparable_values(moving, rules.intensity, what="the moving series")
+        return cls(
+            fixed,
+            moving,
+            rules,
+            # SimpleITK takes a seed of 0 for the time of day.
+            max(1, seed % 2**31),
+            max(1, threads),
+            progress,
+            should_stop,
+            to_sitk(values, fixed.grid),
+            to_sitk(other, moving.grid),
+            body_points_mm(values, fixed.grid),
+            (centroid_mm(values, fixed.grid), centroid_mm(other, moving.grid)),
+            RegistrarResult(np.eye(4), np.eye(4), "identity", float("nan")),
+        )
+
+    def run(self, start: str | Transform) -> FloatArray:
+        matrix, name = self.begin(start)
+        self.result = replace(self.result, start=matrix, start_name=name)
+        parts = len(self.rules.levels) + 2
+        for number, level in enumerate(self.rules.levels):
+            self.tell(f"aligning, level {number + 1}", (number + 1) / parts)
+            step = f"level {number + 1}"
+            matrix = self.level(matrix, level, self.rules.optimizer.iterations, step=step)
+        self.tell("aligning, second estimate", (parts - 1) / parts)
+        last = self.rules.levels[-1]
+        smoother = replace(last, sigma_mm=_SECOND_SIGMA * last.sigma_mm)
+        second = self.level(
+            matrix, smoother, self.rules.optimizer.iterations, step="second estimate", reseed=1
+        )
+        consistency = moved_rms_mm(self.body_mm, matrix, second)
+        self.result = replace(self.result, consistency_mm=consistency)
+        polish = self.rules.polish
+        flat = consistency > polish.above_consistency_mm
+        if polish.use and flat and self.moving.quantity.key in polish.quantities:
+            matrix = self.polish(matrix)
+        self.tell("aligned", 1.0)
+        return matrix
+
+    def tell(self, words: str, share: float) -> None:
+        if self.should_stop is not None and self.should_stop():
+            raise _stopped()
+        if self.progress is not None:
+            self.progress(words, share)
+
+    # ---- starts
+
+    def begin(self, start: str | Transform) -> tuple[FloatArray, str]:
+        if isinstance(start, Transform):
+            return np.array(start.matrix), "given"
+        if start == "best":
+            return self.best_start()
+        candidates = self.candidates()
+        if start not in candidates:
+            raise EngineError(
+                f"there is no start called {start!r}",
+                code="E_ARGUMENT",
+                value=start,
+                action=f"use one of: best, {', '.join(candidates)}",
+            )
+        return candidates[start], start
+
+    def candidates(self, *, displaced: bool = False) -> dict[str, FloatArray]:
+        starts = {"identity": np.eye(4)}
+        starts["centres"] = _shift(self.moving.grid.center_lps_mm - self.fixed.grid.center_lps_mm)
+        moments = self.centroids_mm[1] - self.centroids_mm[0]
+        starts["moments"] = _shift(moments)
+        for along in self.rules.start.displaced_mm if displaced else ():
+            starts[f"moments {along:+g} mm"] = _shift(moments + np.array([0.0, 0.0, along]))
+        return starts
+
+    def best_start(self) -> tuple[FloatArray, str]:
+        self.tell("aligning, looking for a start", 0.0)
+        rules = self.rules.start
+        level = replace(self.rules.levels[0], sampled_fraction=rules.sampled_fraction)
+        header = overlap_fraction(self.fixed.grid, self.moving.grid, np.eye(4))
+        believed = header >= rules.header_overlap_fraction
+        scored: list[tuple[float, str, FloatArray]] = []
+        for name, matrix in self.candidates(displaced=not believed).items():
+            if any(np.allclose(matrix, other, rtol=0, atol=1.0) for _, _, other in scored):
+                continue
+            if believed and np.linalg.norm(matrix[:3, 3]) > rules.near_header_mm:
+                continue
+            overlap = overlap_fraction(self.fixed.grid, self.moving.grid, matrix)
+            if overlap >= rules.minimum_overlap_fraction:
+                scored.append((self.score(matrix, level), name, matrix))
+        if not scored:
+            raise EngineError(
+                "the two series cannot be brought to overlap",
+                code="E_REGISTRATION",
+                where="start",
+                action="they may show different parts of the body",
+            )
+        scored.sort(key=lambda entry: entry[0])
+        tried = []
+        for _, name, matrix in scored[:3]:
+            moved = self.level(matrix, level, rules.iterations)
+            if overlap_fraction(self.fixed.grid, self.moving.grid, moved) >= (
+                rules.minimum_overlap_fraction
+            ):
+                tried.append((self.score(moved, level), name, matrix))
+        _, name, matrix = min(tried or scored, key=lambda entry: entry[0])
+        return matrix, name
+
+    def score(self, matrix: FloatArray, level: LevelSettings, *, correlate: bool = False) -> float:
+        """Return the metric at a transform; the engine minimises, so lower is more alike."""
+        method = self.method(level, correlate=correlate)
+        method.SetInitialTransform(to_sitk_transform(matrix))
+        try:
+            return float(method.MetricEvaluate(*self.pair(level.sigma_mm)))
+        except RuntimeError:
+            return float("inf")  # no sample point inside the moving volume
+
+    # ---- steps
+
+    def pair(self, sigma_mm: float) -> tuple[Any, Any]:
+        if sigma_mm not in self.smoothed:
+            self.smoothed = {  # one level at a time: these are the largest arrays here
+                sigma_mm: (
+                    smooth(self.fixed_sitk, sigma_mm, self.threads),
+                    smooth(self.moving_sitk, sigma_mm, self.threads),
+                )
+            }
+        return self.smoothed[sigma_mm]
+
+    def method(self, level: LevelSettings, *, reseed: int = 0, correlate: bool = False) -> Any:
+        import SimpleITK as sitk
+
+        method = sitk.ImageRegistrationMethod()
+        method.SetNumberOfThreads(1)
+        domain = lattice(self.fixed_sitk, level.grid_mm)
+        method.SetVirtualDomain(*domain)
+        if correlate:
+            method.SetMetricAsANTSNeighborhoodCorrelation(self.rules.polish.radius_voxels)
+        else:
+            method.SetMetricAsMattesMutualInformation(self.rules.histogram_bins)
+            points = float(np.prod(domain[0]))
+            optimizer = self.rules.optimizer
+            fewest, most = optimizer.fewest_samples, optimizer.most_samples
+            share = min(max(level.sampled_fraction, fewest / points), most / points, 1.0)
+            method.SetMetricSamplingStrategy(method.RANDOM)
+            method.SetMetricSamplingPercentage(share, self.seed + reseed)
+        # Gradients at the sample points only: the volumes are smooth already, and gradients of all
+        # voxels cost more than the search.
+        method.MetricUseFixedImageGradientFilterOff()
+        method.MetricUseMovingImageGradientFilterOff()
+        method.SetInterpolator(sitk.sitkLinear)
+        # Volumes are smoothed and thinned here: ITK's own pyramid is one level and does nothing.
+        method.SetShrinkFactorsPerLevel([1])
+        method.SetSmoothingSigmasPerLevel([0])
+        return method
+
+    def level(
+        self,
+        matrix: FloatArray,
+        level: LevelSettings,
+        iterations: int,
+        *,
+        step: str = "",
+        reseed: int = 0,
+        correlate: bool = False,
+    ) -> FloatArray:
+        import SimpleITK as sitk
+
+        method = self.method(level, reseed=reseed, correlate=correlate)
+        optimizer, polish = self.rules.optimizer, self.rules.polish
+        method.SetOptimizerAsRegularStepGradientDescent(
+            level.step_mm,
+            polish.smallest_step_mm if correlate else optimizer.smallest_step_mm,
+            iterations,
+            optimizer.relaxation,
+            1e-8,
+        )
+        method.SetOptimizerScalesFromPhysicalShift()
+        transform = euler_transform(matrix, self.fixed.grid.center_lps_mm)
+        method.SetInitialTransform(transform, True)
+        stop = self.should_stop
+        halted: list[bool] = []
+        if stop is not None:
+
+            def ask() -> None:
+                if stop():
+                    halted.append(True)
+                    method.StopRegistration()
+
+            method.AddCommand(sitk.sitkIterationEvent, ask)
+        method.Execute(*self.pair(level.sigma_mm))
+        if halted:
+            raise _stopped()
+        if step:
+            self.result = replace(
+                self.result,
+                metric={**self.result.metric, step: float(method.GetMetricValue())},
+                iterations={**self.result.iterations, step: int(method.GetOptimizerIteration())},
+            )
+        return matrix_of(transform)
+
+    def polish(self, matrix: FloatArray) -> FloatArray:
+        self.tell("aligning, local correlation", 0.9)
+        rules = self.rules.polish
+        level = LevelSettings(rules.grid_mm, rules.sigma_mm, 1.0, rules.step_mm)
+        polished = self.level(
+            matrix, level, rules.iterations, step="local correlation", correlate=True
+        )
+        centre = self.fixed.grid.center_lps_mm
+        moved = moved_rms_mm(centre[None, :], matrix, polished)
+        turned = rotation_deg(polished @ _inverse(matrix))
+        kept = (
+            self.score(polished, level, correlate=True) < self.score(matrix, level, correlate=True)
+            and moved < rules.maximum_moved_mm
+            and turned < rules.maximum_rotated_deg
+        )
+        self.result = replace(self.result, polish_moved_mm=moved, polish_kept=kept)
+        return polished if kept else matrix
+
+
+def _stopped() -> EngineError:
+    return EngineError(
+        "the registration was stopped", code="E_REGISTRATION_STOPPED", action="run again"
+    )
+
+
+def _shift(vector_mm: npt.ArrayLike) -> FloatArray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = vector_mm
+    return matrix
+
+
+def _inverse(matrix: FloatArray) -> FloatArray:
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)

@@ -1,0 +1,112 @@
+"""Pieces of a SimpleITK registration: threads, smoothing, sample lattice, messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["last_line", "lattice", "one_metric_thread", "smooth"]
+
+_FEWEST_ALONG_AXIS = 8
+"""Sample points that thinning leaves along an axis, where the volume has as many."""
+
+
+@contextmanager
+def one_metric_thread() -> Iterator[None]:
+    """Let ITK's metric use one thread inside the block.
+
+    Yields
+    ------
+    None
+        Nothing.
+
+    Notes
+    -----
+    With more threads ITK adds partial sums in the order in which threads finish: reruns then
+    differ in the last digits, and now and then in the path of the search.  The thread count of the
+    registration method does not reach the metric (seen with SimpleITK 2.5.7); the process-wide
+    default does.  It is put back afterwards.
+    """
+    import SimpleITK as sitk
+
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+def smooth(volume: Any, sigma_mm: float, threads: int) -> Any:
+    """Smooth with a Gaussian of at least half a voxel along each axis.
+
+    Parameters
+    ----------
+    volume : SimpleITK.Image
+        A float volume with at least four voxels along each axis.
+    sigma_mm : float
+        Standard deviation in mm.
+    threads : int
+        Threads; the result does not depend on them.
+
+    Returns
+    -------
+    SimpleITK.Image
+        Smooth volume on the same grid.
+    """
+    import SimpleITK as sitk
+
+    smoother = sitk.SmoothingRecursiveGaussianImageFilter()
+    smoother.SetNumberOfThreads(threads)
+    # At least half a voxel: linear interpolation smooths too, but only between the planes, and
+    # mutual information follows that pattern.
+    smoother.SetSigma([max(sigma_mm, 0.5 * spacing) for spacing in volume.GetSpacing()])
+    return smoother.Execute(volume)
+
+
+def lattice(volume: Any, grid_mm: float) -> tuple[Any, Any, Any, Any]:
+    """Lay out sample points about ``grid_mm`` apart along each axis, centred on a volume.
+
+    Parameters
+    ----------
+    volume : SimpleITK.Image
+        Where the points lie.
+    grid_mm : float
+        Wanted distance; whole voxels are taken, so thick slices are not thinned further.
+
+    Returns
+    -------
+    tuple
+        Sizes, origin, spacing and direction, as SimpleITK's virtual domain wants them.
+    """
+    factors = [
+        max(1, min(round(grid_mm / spacing), size // _FEWEST_ALONG_AXIS))
+        for spacing, size in zip(volume.GetSpacing(), volume.GetSize(), strict=True)
+    ]
+    sizes = [size // factor for size, factor in zip(volume.GetSize(), factors, strict=True)]
+    first = [
+        (size - 1 - (number - 1) * factor) / 2.0
+        for size, number, factor in zip(volume.GetSize(), sizes, factors, strict=True)
+    ]
+    spacing = [s * f for s, f in zip(volume.GetSpacing(), factors, strict=True)]
+    origin = volume.TransformContinuousIndexToPhysicalPoint(first)
+    return sizes, origin, spacing, volume.GetDirection()
+
+
+def last_line(error: Exception) -> str:
+    """Return what an ITK error says, without source lines and addresses of objects.
+
+    Parameters
+    ----------
+    error : Exception
+        Raised by SimpleITK.
+
+    Returns
+    -------
+    str
+        Its last line.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # ITK puts addresses of objects before the words.
+    return lines[-1].rsplit("): ", 1)[-1] if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""Rules that turn a number into a tier."""

@@ -1,0 +1,1 @@
+"""The only rooms with doors to disk and network."""

@@ -1,0 +1,273 @@
+"""A folder that is written whole or not at all, with a manifest of hashes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from eprimg.errors import OutputError
+from eprimg.io.write_maps import write_json
+from eprimg.resources import load_resource
+
+__all__ = ["check_target", "is_done", "output_path", "verify_folder", "whole_folder"]
+
+
+def output_path(root: Path, file: str, /, **names: str) -> Path:
+    """Return the path of an output by its key (``resources/outputs.toml``).
+
+    Parameters
+    ----------
+    root : Path
+        Output folder.
+    file : str
+        Key of the file, e.g. ``"lesions"``.
+    **names : str
+        Fill the braces of the path.
+
+    Returns
+    -------
+    Path
+        Path below ``root``.
+    """
+    pattern: str = load_resource("outputs.toml")["files"][file]["path"]
+    return root / pattern.format(**names)
+
+
+def check_target(out: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+    """Refuse an output folder that exists, or that cannot be written, before any work is done.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder.
+    overwrite, resume : bool
+        What the user allowed.
+
+    Raises
+    ------
+    OutputError
+        ``E_OUTPUT_EXISTS``, ``E_OUTPUT_FOREIGN`` or ``E_OUTPUT_UNWRITABLE``.
+    """
+    if out.exists() and not out.is_dir():
+        raise OutputError(
+            "the output is a file, not a folder",
+            code="E_OUTPUT_EXISTS",
+            where=str(out),
+            action="give another folder",
+        )
+    if out.is_dir() and any(out.iterdir()):
+        if not (overwrite or resume):
+            raise OutputError(
+                "the output folder already holds something",
+                code="E_OUTPUT_EXISTS",
+                where=str(out),
+                action="give another folder, or --resume, or --overwrite",
+            )
+        if not output_path(out, "manifest").is_file():
+            raise OutputError(
+                "the folder was not written by eprimg, so it is not replaced",
+                code="E_OUTPUT_FOREIGN",
+                where=str(out),
+                action="give another folder",
+            )
+    parent = out.parent if str(out.parent) else Path()
+    probe = next(p for p in (parent, *parent.parents) if p.exists())
+    if not probe.is_dir() or not os.access(probe, os.W_OK | os.X_OK):
+        raise OutputError(
+            "nothing can be written there",
+            code="E_OUTPUT_UNWRITABLE",
+            where=str(out),
+            action="give a folder that you may write to",
+        )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():  # Windows cannot open a folder
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_manifest(root: Path, facts: dict[str, Any]) -> None:
+    files = sorted(p for p in root.rglob("*") if p.is_file())
+    content = {
+        "format": "eprimg output folder",
+        "version": load_resource("outputs.toml")["version"],
+        **facts,
+        "files": {
+            p.relative_to(root).as_posix(): {"sha256": _digest(p), "bytes": p.stat().st_size}
+            for p in files
+        },
+    }
+    write_json(content, output_path(root, "manifest"))
+
+
+def _put_in_place(partial: Path, out: Path) -> None:
+    if out.exists():
+        old = out.with_name(f".{out.name}.old-{os.getpid()}")
+        out.rename(old)
+        partial.rename(out)
+        shutil.rmtree(old)
+    else:
+        partial.rename(out)
+    _sync(out.parent)
+
+
+def _process_lives(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except OSError:  # it lives and belongs to somebody else
+        return True
+    return True
+
+
+@contextmanager
+def whole_folder(out: Path, facts: dict[str, Any] | None = None) -> Iterator[Path]:
+    """Write a folder that appears whole, with its manifest, or not at all.
+
+    Parameters
+    ----------
+    out : Path
+        Final folder; see `check_target` for what may be there already.
+    facts : dict, optional
+        What the manifest says besides the hashes.
+
+    Yields
+    ------
+    Path
+        Temporary folder beside the final one; everything in it is moved at once.
+
+    Raises
+    ------
+    OutputError
+        ``E_DISK`` or ``E_OUTPUT_UNWRITABLE``; the temporary folder is removed.
+    """
+    out = Path(out).resolve()
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        for left in out.parent.glob(f".{out.name}.partial-*"):
+            if not _process_lives(left.name.rpartition("-")[2]):
+                shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        yield partial
+        _write_manifest(partial, facts or {})
+        for path in partial.rglob("*"):
+            if path.is_file():
+                _sync(path)
+        _put_in_place(partial, out)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise OutputError(
+            "the disk is full" if full else f"the results cannot be written: {error.strerror}",
+            code="E_DISK" if full else "E_OUTPUT_UNWRITABLE",
+            where=str(out),
+            action="make room, then run again" if full else "give a folder you may write to",
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def verify_folder(out: Path) -> dict[str, Any]:
+    """Read the manifest of an output folder and check every file against it.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder.
+
+    Returns
+    -------
+    dict
+        The manifest.
+
+    Raises
+    ------
+    OutputError
+        ``E_OUTPUT_DAMAGED`` when a file is missing or differs.
+    """
+    try:
+        manifest = json.loads(output_path(out, "manifest").read_text(encoding="utf-8"))
+        wrong = [
+            name
+            for name, entry in manifest["files"].items()
+            if not (out / name).is_file() or _digest(out / name) != entry["sha256"]
+        ]
+    except (OSError, ValueError, KeyError) as error:
+        raise OutputError(
+            "the manifest of the output folder cannot be read",
+            code="E_OUTPUT_DAMAGED",
+            where=str(out),
+            action="run again with --overwrite",
+        ) from error
+    if wrong:
+        raise OutputError(
+            f"{len(wrong)} files of the output folder are missing or changed",
+            code="E_OUTPUT_DAMAGED",
+            where=str(out),
+            value=wrong[:5],
+            action="run again with --overwrite",
+        )
+    return dict(manifest)
+
+
+def is_done(out: Path, input_hash: str, config_hash: str) -> bool:
+    """Tell whether a folder already holds this very run, whole and unchanged.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder.
+    input_hash, config_hash : str
+        Hashes of the run that is asked for.
+
+    Returns
+    -------
+    bool
+        True when input, settings and version agree and every file has its hash.
+
+    Raises
+    ------
+    OutputError
+        ``E_OUTPUT_EXISTS`` when the folder holds another run.
+    """
+    if not out.is_dir() or not any(out.iterdir()):
+        return False
+    try:
+        manifest = verify_folder(out)
+    except OutputError:
+        return False
+    same = (manifest.get("input_hash"), manifest.get("config_hash"), manifest.get("eprimg")) == (
+        input_hash,
+        config_hash,
+        version("eprimg"),
+    )
+    if not same:
+        raise OutputError(
+            "the folder holds a run with another input, other settings or another version",
+            code="E_OUTPUT_EXISTS",
+            where=str(out),
+            action="give another folder, or --overwrite",
+        )
+    return True

@@ -1,0 +1,152 @@
+"""What a run leaves on disk: tables, maps, transforms, records and the report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from eprimg.config import Config
+from eprimg.io.case_records import patient_record, provenance_record, registration_record
+from eprimg.io.output_folder import check_target, output_path, whole_folder
+from eprimg.io.write_maps import write_json, write_labels, write_map
+from eprimg.io.write_tables import lesions_csv, measurements_csv
+from eprimg.model.case import Case
+from eprimg.model.maps import QuantityMap
+
+__all__ = ["write_case", "write_map_folder"]
+
+
+def write_case(
+    case: Case,
+    config: Config,
+    out: Path,
+    *,
+    report_html: str | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write everything that a run gives, atomically.
+
+    Parameters
+    ----------
+    case : Case
+        The finished case.
+    config : Config
+        Settings of the run.
+    out : Path
+        Output folder.
+    report_html : str, optional
+        The rendered report.
+    overwrite : bool
+        Replace an earlier output folder of eprimg.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        See `check_target` and `whole_folder`.
+    """
+    from eprimg.engines.sitk_bridge import write_tfm
+
+    out = Path(out)
+    check_target(out, overwrite=overwrite)
+    facts = {
+        "input_hash": case.provenance.input_hash,
+        "config_hash": case.provenance.config_hash,
+        "eprimg": case.provenance.versions.get("eprimg", ""),
+    }
+    with whole_folder(out, facts) as root:
+        for folder in ("maps", "native", "transforms", "regions"):
+            (root / folder).mkdir()
+        for key, map_ in case.registered.items():
+            write_map(map_, output_path(root, "registered_map", key=key), key=key)
+        for key, map_ in case.maps.items():
+            path = output_path(root, "native_map", key=key)
+            write_map(map_, path, key=key)
+            if map_.standard_error is not None:
+                path = output_path(root, "native_map", key=f"{key}_se")
+                write_map(_standard_error(map_), path, key=f"{key}_se")
+        for registration in case.registrations:
+            path = output_path(
+                root,
+                "transform",
+                moving=registration.moving.removeprefix("mr_"),
+                fixed=registration.fixed.removeprefix("mr_"),
+            )
+            write_tfm(registration.transform, path)
+            write_json(registration_record(registration), path.with_suffix(".json"))
+        if case.lesions is not None:
+            write_labels(
+                case.lesions, output_path(root, "labels"), output_path(root, "label_names")
+            )
+        _write_text(output_path(root, "lesions"), lesions_csv(case))
+        _write_text(output_path(root, "measurements"), measurements_csv(case))
+        _write_text(output_path(root, "settings"), config.to_toml())
+        write_json(patient_record(case), output_path(root, "patient"))
+        write_json(provenance_record(case, config), output_path(root, "provenance"))
+        if report_html is not None:
+            _write_text(output_path(root, "report"), report_html)
+    return out
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="")
+
+
+def _standard_error(map_: QuantityMap) -> QuantityMap:
+    """Turn the standard errors of a map into a map of their own."""
+    error = map_.standard_error
+    if error is None:  # two echoes leave no degree of freedom: nothing was estimated
+        error = np.full(map_.grid.shape, np.nan, dtype=np.float32)
+    return replace(
+        map_,
+        values=error,
+        standard_error=None,
+        valid=map_.valid & np.isfinite(error),
+        method=f"standard error of: {map_.method}",
+    )
+
+
+def write_map_folder(case: Case, config: Config, out: Path, files: dict[str, str]) -> Path:
+    """Write single maps (``eprimg map``), atomically.
+
+    Parameters
+    ----------
+    case : Case
+        A case whose quantify stage has run.
+    config : Config
+        Settings, for the manifest.
+    out : Path
+        Output folder.
+    files : dict
+        File stem -> key of the map; a stem ending in ``_se`` takes its standard error.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    facts = {
+        "input_hash": case.study.input_hash,
+        "config_hash": config.hash,
+        "eprimg": case.provenance.versions.get("eprimg", ""),
+    }
+    findings = [asdict(f) for f in case.findings]
+    sources = [
+        {"series_uid": s.source_uid, "sha256": s.source_hash, "files": s.n_files}
+        for s in case.study.series
+    ]
+    with whole_folder(out, facts) as root:
+        for stem, key in files.items():
+            map_ = case.maps[key]
+            extra = {"Findings": findings, "SourceSeries": sources}
+            map_ = replace(map_, facts={**map_.facts, **extra})
+            if stem.endswith("_se"):
+                map_ = _standard_error(map_)
+            write_map(map_, root / f"{stem}.nii.gz", key=stem)
+    return out

@@ -1,0 +1,346 @@
+"""Instants of a PET series: starts of the frames, and the reference of the decay correction.
+
+Sources: IBSI SUV manual (Vácha et al., draft 2026, CC BY 4.0) and the QIBA vendor-neutral SUV
+procedure.  No single published rule is right for all vendors, so the candidates are ordered, all
+of them are computed, and a disagreement is told or refused.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+from eprimg.errors import ClockError, MissingTagError
+from eprimg.io.clocks import combine, parse_datetime, parse_offset, seconds_between, shown
+from eprimg.io.pet_header import PetHeader, tag
+from eprimg.kernels.radioactivity import frame_mean_time_s
+from eprimg.model.case import Finding, Severity
+
+__all__ = [
+    "Reference",
+    "acquisition_instants",
+    "reference_instant",
+    "series_offset",
+]
+
+_COMPUTED = "AcquisitionTime and FrameReferenceTime"
+_EARLIEST = "earliest AcquisitionTime"
+
+_CONSTANT_S = 2.0
+_SAME_INSTANT_S = 1.0
+_NEAR_S = 86_400.0
+_WARN_CHANGE, _REFUSE_CHANGE = 0.01, 0.20
+_ENTER_REFERENCE = "enter [injection] reference_instant in study.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Instant to which the voxel values are decay corrected.
+
+    Parameters
+    ----------
+    instant : datetime
+        The chosen one.
+    rule : str
+        Why, in words.
+    candidates : tuple of (str, datetime)
+        Every candidate that could be computed, the unused ones too.
+    findings : tuple of Finding
+        What to know about the choice.
+    """
+
+    instant: datetime
+    rule: str
+    candidates: tuple[tuple[str, datetime], ...]
+    findings: tuple[Finding, ...] = ()
+
+
+def series_offset(header: PetHeader) -> timezone | None:
+    """Offset from UTC of the scanner's clock.
+
+    Parameters
+    ----------
+    header : PetHeader
+        Facts of the series.
+
+    Returns
+    -------
+    timezone or None
+        None when the header does not state it.
+    """
+    if not header.offset:
+        return None
+    return parse_offset(header.offset, where=tag("TimezoneOffsetFromUTC"))
+
+
+def acquisition_instants(header: PetHeader) -> tuple[datetime, ...]:
+    """Instants at which the frames of all slices started.
+
+    Parameters
+    ----------
+    header : PetHeader
+        Facts of the series.
+
+    Returns
+    -------
+    tuple of datetime
+        One per slice.
+
+    Raises
+    ------
+    ClockError
+        ``E_SUV_TIME`` when a slice has no readable AcquisitionDate or AcquisitionTime.
+    """
+    offset = series_offset(header)
+    return tuple(
+        combine(
+            s.acquisition_date,
+            s.acquisition_time,
+            offset=offset,
+            date_where=tag("AcquisitionDate"),
+            time_where=tag("AcquisitionTime"),
+        )
+        for s in header.slices
+    )
+
+
+def reference_instant(
+    header: PetHeader,
+    acquired: tuple[datetime, ...],
+    half_life_s: float,
+    *,
+    entered: datetime | None = None,
+) -> Reference:
+    """Find the reference instant of a series with DecayCorrection START.
+
+    Parameters
+    ----------
+    header : PetHeader
+        Facts of the series.
+    acquired : tuple of datetime
+        Frame starts, one per slice.
+    half_life_s : float
+        Half-life in s.
+    entered : datetime, optional
+        Reference instant that the user entered; it wins.
+
+    Returns
+    -------
+    Reference
+        The instant, the rule and all candidates.
+
+    Raises
+    ------
+    EprimgError
+        ``E_SUV_TIME`` when candidates would change SUV by more than 20 % and the user has not
+        decided; ``E_PET_DURATION`` when the last usable rule needs a frame duration that is absent.
+
+    Notes
+    -----
+    Order: vendor's private decay date-time; SeriesTime when it is not later than the earliest
+    AcquisitionTime; acquisition start (plus mean time of the frame, except for GE) minus
+    FrameReferenceTime, when that is the same instant in all slices within 2 s; earliest
+    AcquisitionTime.  A wrong reference scales every voxel alike and looks plausible.
+    """
+    first = min(acquired)
+    candidates: list[tuple[str, datetime, bool]] = []
+    findings: list[Finding] = []
+    _private(header, first, candidates, findings)
+    late_series = _series(header, first, candidates, findings)
+    computed = _back_computed(header, acquired, half_life_s, candidates)
+    candidates.append((_EARLIEST, first, True))
+
+    usable = [(name, instant) for name, instant, good in candidates if good]
+    rule, chosen = ("entered by the user", entered) if entered is not None else usable[0]
+    fallback = rule == _EARLIEST
+    if fallback and computed == "duration":
+        raise MissingTagError(
+            "the frame duration is needed to find the reference instant of the decay correction, "
+            "and it is missing",
+            code="E_PET_DURATION",
+            where=tag("ActualFrameDuration"),
+            action=_ENTER_REFERENCE,
+        )
+    if fallback:
+        findings.append(
+            _warn(
+                "W_REFERENCE_TIME",
+                "SeriesTime (0008,0031)",
+                "Neither SeriesTime nor FrameReferenceTime gives the instant to which the voxel "
+                "values "
+                "are decay corrected; the earliest AcquisitionTime was taken.",
+            )
+        )
+    elif late_series and entered is None:
+        findings.append(
+            _warn(
+                "W_REFERENCE_TIME",
+                "SeriesTime (0008,0031)",
+                "SeriesTime is later than the acquisition, as after post-processing; the "
+                "reference "
+                f"instant was taken from: {rule}.",
+            )
+        )
+    # one reference behind several frame starts confirms itself
+    confirmed = rule == _COMPUTED and len(set(acquired)) > 1
+    confirmed = confirmed or any(
+        name != rule
+        and name != _EARLIEST
+        and abs(seconds_between(chosen, instant, where="reference candidates")) <= _CONSTANT_S
+        for name, instant in usable
+    )
+    for name, instant in usable:
+        change = _change(
+            seconds_between(chosen, instant, where="reference candidates"), half_life_s
+        )
+        if name == rule or change <= _WARN_CHANGE:
+            continue
+        # a start that two other sources contradict is only a late bed or frame, not a doubt
+        settled = entered is not None or (confirmed and name == _EARLIEST)
+        if change > _REFUSE_CHANGE and not settled:
+            raise ClockError(
+                f"the instant to which the voxel values are decay corrected is in doubt: "
+                f"{shown(chosen)} ({rule}) or {shown(instant)} ({name}); SUV would differ by "
+                f"{100 * change:.0f} %",
+                code="E_SUV_TIME",
+                where="SeriesTime (0008,0031)",
+                action=_ENTER_REFERENCE,
+            )
+        findings.append(
+            _warn(
+                "W_REFERENCE_TIME",
+                "SeriesTime (0008,0031)",
+                f"Reference instant {shown(chosen)} ({rule}); {name} would give {shown(instant)} "
+                "and "
+                f"change SUV by {100 * change:.1f} %.",
+            )
+        )
+    return Reference(chosen, rule, tuple((n, i) for n, i, _ in candidates), tuple(findings))
+
+
+def _private(
+    header: PetHeader,
+    first: datetime,
+    candidates: list[tuple[str, datetime, bool]],
+    findings: list[Finding],
+) -> None:
+    if not header.private_decay:
+        return
+    where = header.private_decay_where
+    try:
+        instant = parse_datetime(header.private_decay, where=where, offset=series_offset(header))
+        apart = abs(seconds_between(instant, first, where=where))
+    except ClockError as error:
+        findings.append(
+            _warn(
+                "W_REFERENCE_TIME",
+                where,
+                f"The private decay date-time is not used: {error.message}.",
+            )
+        )
+        return
+    near = apart <= _NEAR_S
+    candidates.append(
+        (
+            "private decay date-time"
+            if near
+            else "private decay date-time (over a day from the scan, not used)",
+            instant,
+            near,
+        )
+    )
+    if not near:
+        findings.append(
+            _warn(
+                "W_REFERENCE_TIME",
+                where,
+                "The private decay date-time lies more than a day from the acquisition (dates "
+                "shifted "
+                "by de-identification?) and is not used.",
+            )
+        )
+
+
+def _series(
+    header: PetHeader,
+    first: datetime,
+    candidates: list[tuple[str, datetime, bool]],
+    findings: list[Finding],
+) -> bool:
+    """Add SeriesTime; return True when it is later than the acquisition."""
+    if not (header.series_date and header.series_time):
+        return False
+    try:
+        instant = combine(
+            header.series_date,
+            header.series_time,
+            offset=series_offset(header),
+            date_where=tag("SeriesDate"),
+            time_where=tag("SeriesTime"),
+        )
+    except ClockError as error:
+        findings.append(
+            _warn(
+                "W_REFERENCE_TIME", tag("SeriesTime"), f"SeriesTime is not used: {error.message}."
+            )
+        )
+        return False
+    elapsed = seconds_between(instant, first, where=tag("SeriesTime"))
+    late = elapsed < -_SAME_INSTANT_S
+    early = elapsed > _NEAR_S
+    name = "SeriesTime"
+    if late:
+        name += " (later than the acquisition, not used)"
+    if early:
+        name += " (over a day before the scan, not used)"
+        findings.append(
+            _warn(
+                "W_REFERENCE_TIME",
+                tag("SeriesTime"),
+                "SeriesTime lies more than a day before the acquisition (dates shifted by "
+                "de-identification?) and is not used.",
+            )
+        )
+    candidates.append((name, instant, not (late or early)))
+    return late
+
+
+def _back_computed(
+    header: PetHeader,
+    acquired: tuple[datetime, ...],
+    half_life_s: float,
+    candidates: list[tuple[str, datetime, bool]],
+) -> str:
+    """Add the instant computed back from FrameReferenceTime; say what kept it from being used."""
+    general_electric = header.manufacturer.upper().startswith("GE")
+    references = [s.frame_reference_s for s in header.slices]
+    if any(r is None or r < 0 for r in references) or not any(references):
+        return "reference"
+    if not general_electric and not all(references):
+        return "reference"
+    instants = []
+    for piece, start in zip(header.slices, acquired, strict=True):
+        shift = -(piece.frame_reference_s or 0.0)
+        if not general_electric:
+            if not piece.duration_s or piece.duration_s < 0:
+                return "duration"
+            shift += frame_mean_time_s(piece.duration_s, half_life_s)
+        instants.append(start + timedelta(seconds=shift))
+    spread = (max(instants) - min(instants)).total_seconds()
+    constant = spread <= _CONSTANT_S
+    name = _COMPUTED
+    if not constant:
+        name += f" (differs by {spread:.0f} s between slices, not used)"
+    middle = min(instants) + timedelta(seconds=spread / 2)
+    candidates.append((name, middle if constant else min(instants), constant))
+    return "" if constant else "spread"
+
+
+def _change(seconds: float, half_life_s: float) -> float:
+    """Relative change of SUV when the reference instant moves."""
+    return math.expm1(math.log(2.0) * min(abs(seconds) / half_life_s, 1000.0))
+
+
+def _warn(code: str, where: str, text: str) -> Finding:
+    return Finding(code, Severity.WARNING, where, text)

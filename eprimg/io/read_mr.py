@@ -1,0 +1,344 @@
+"""Multi-echo MR series into an echo stack: one grid, float32, one echo time per entry."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from eprimg.config import ReadConfig
+from eprimg.errors import EprimgError, GeometryError, InputError, raise_faults
+from eprimg.io.entries import SeriesEntry
+from eprimg.io.frame_types import by_echo, is_spin_echo
+from eprimg.io.instance import Instance
+from eprimg.io.pixels import read_pixels, require_readable
+from eprimg.io.stack import StackGeometry, stack_geometry
+from eprimg.model.acquisition import Known, MRAcquisition, Origin
+from eprimg.model.case import Finding, Severity, StageResult
+from eprimg.model.study import Role, Series
+from eprimg.model.volume import EchoStack, Volume
+from eprimg.quantities import quantity
+
+__all__ = ["check_echo_times_ms", "read_mr_series"]
+
+_SHORTEST_MS = 0.2
+"""No gradient-echo train on a whole-body scanner ends below this; such times are seconds."""
+_LONGEST_MS = 1000.0
+
+
+def read_mr_series(
+    entry: SeriesEntry,
+    *,
+    key: str,
+    role: Role,
+    config: ReadConfig,
+    agent_phase: str = "unknown",
+) -> StageResult[Series]:
+    """Read a multi-echo magnitude series.
+
+    Parameters
+    ----------
+    entry : SeriesEntry
+        From the index.
+    key : str
+        Key of the series in the study.
+    role : Role
+        What it is used for.
+    config : ReadConfig
+        Tolerances.
+    agent_phase : str
+        ``pre``, ``post`` or ``unknown``.
+
+    Returns
+    -------
+    StageResult of Series
+        Echo stack of float32, shape (k, j, i, echo), each slice with its own rescale applied.
+
+    Raises
+    ------
+    EprimgError
+        E_MOSAIC, E_IMAGETYPE, E_ECHO, E_GRID_MISMATCH and those of `stack_instances`.
+    """
+    if entry.source == "nifti":
+        from eprimg.io.read_nifti import read_nifti_echoes
+
+        return read_nifti_echoes(entry.paths, key=key, role=role, agent_phase=agent_phase)
+    what = f"series {entry.key}"
+    findings: list[Finding] = []
+    _check_frames(entry, what)
+    groups = by_echo(entry.instances)
+    times = [t for t in groups if t is not None]
+    _check_echoes(entry, groups.get(None, []), times, what)
+    trains = [
+        stack_geometry(
+            groups[t],
+            position_tolerance_mm=config.position_tolerance_mm,
+            what=f"{what}, echo {t:g} ms",
+        )
+        for t in times
+    ]
+    _check_same_grid(trains, times, what)
+    for train in trains:
+        require_readable(train.instances, what=what)
+    findings += _distinct(f for train in trains for f in train.findings)
+    trains, scale_findings = _one_scale(trains, entry.key)
+    findings += scale_findings
+    grid = trains[0].grid
+    data = np.empty((*grid.shape, len(times)), dtype=np.float32)
+    digest = hashlib.sha256()
+    for n, train in enumerate(trains):
+        digest.update(f"{times[n]!r}|".encode())
+        digest.update(read_pixels(train.instances, data[..., n], what=what).encode())
+    expected = max((f.echo_train_length or 0) for f in entry.instances)
+    if expected > len(times):
+        findings.append(
+            Finding(
+                "W_ECHO_COUNT",
+                Severity.WARNING,
+                entry.key,
+                f"EchoTrainLength (0018,0091) says {expected}, {len(times)} echo times are there",
+            )
+        )
+    if len(times) == 2:
+        findings.append(
+            Finding(
+                "W_TWO_ECHOES",
+                Severity.INFO,
+                entry.key,
+                "two echoes give R2* without a standard error and without a check of the model",
+            )
+        )
+    first = trains[0].instances[0]
+    series = Series(
+        key=key,
+        role=role,
+        pixels=EchoStack(Volume(data, grid, quantity("signal")), tuple(t / 1000.0 for t in times)),
+        acquisition=_acquisition(first, times, agent_phase),
+        description=entry.description,
+        source_uid=first.series_uid,
+        source_hash=digest.hexdigest(),
+        study_uid=entry.study_uid,
+        n_files=len({f.path for train in trains for f in train.instances}),
+    )
+    return StageResult(series, tuple(findings))
+
+
+def check_echo_times_ms(times_ms: Sequence[float], *, where: str) -> None:
+    """Refuse echo times that R2* cannot be computed from.
+
+    Parameters
+    ----------
+    times_ms : sequence of float
+        Distinct echo times in ms.
+    where : str
+        File or tag for messages.
+
+    Raises
+    ------
+    InputError
+        ``E_ECHO``: fewer than two, not positive, or apparently in seconds.
+    """
+    times = [float(t) for t in times_ms]
+    faults: list[EprimgError] = []
+    if len(times) < 2:
+        faults.append(
+            InputError(
+                f"R2* needs at least two echo times, there {'is' if len(times) == 1 else 'are'} "
+                f"{len(times)}",
+                code="E_ECHO",
+                where=where,
+                value=times,
+                action="give a multi-echo gradient-echo series",
+            )
+        )
+    if any(not np.isfinite(t) or t <= 0 for t in times):
+        faults.append(
+            InputError(
+                "echo times are positive",
+                code="E_ECHO",
+                where=where,
+                value=times,
+                action="correct the echo times",
+            )
+        )
+    elif len(times) >= 2 and max(times) < _SHORTEST_MS:
+        shown = ", ".join(f"{t:g}" for t in times)
+        faults.append(
+            InputError(
+                f"echo times of {shown} ms look like seconds: an echo train that ends before "
+                f"{_SHORTEST_MS} ms does not exist",
+                code="E_ECHO",
+                where=where,
+                value=times,
+                action="write them in milliseconds (DICOM) or seconds (BIDS side-car)",
+            )
+        )
+    elif times and max(times) > _LONGEST_MS:
+        faults.append(
+            InputError(
+                f"an echo time of {max(times):g} ms is not one of a gradient-echo train",
+                code="E_ECHO",
+                where=where,
+                value=times,
+                action="check the unit of the echo times",
+            )
+        )
+    raise_faults(faults)
+
+
+def _check_frames(entry: SeriesEntry, what: str) -> None:
+    if entry.instances:
+        return
+    words = "; ".join(f"{n} {reason}" for reason, n in entry.dropped) or "no frames"
+    if any("mosaic" in reason for reason, _ in entry.dropped):
+        raise InputError(
+            f"{what} holds mosaics, many slices tiled into one frame: {words}",
+            code="E_MOSAIC",
+            where="ImageType (0008,0008)",
+            action="export it as enhanced DICOM, or convert it to NIfTI with side-cars",
+        )
+    raise InputError(
+        f"{what} has no magnitude frames ({words})",
+        code="E_IMAGETYPE",
+        where="ImageType (0008,0008)",
+        action="give the magnitude series",
+    )
+
+
+def _check_echoes(
+    entry: SeriesEntry, without: list[Instance], times: list[float], what: str
+) -> None:
+    tag = "EchoTime (0018,0081) or EffectiveEchoTime (0018,9082)"
+    if all(is_spin_echo(f) for f in entry.instances):
+        raise InputError(
+            f"{what} is a spin echo: its decay gives R2, not R2*",
+            code="E_ECHO",
+            where="ScanningSequence (0018,0020)",
+            action="give a multi-echo gradient-echo series",
+        )
+    if without:
+        raise InputError(
+            f"{what}: {len(without)} of {len(entry.instances)} frames have no echo time",
+            code="E_ECHO",
+            where=f"{tag} in {without[0].name}",
+            action="export the series again, or convert it to NIfTI and give --echo-times-ms",
+        )
+    if len(times) < 2 and entry.dropped:
+        words = " and ".join(f"{n} {reason}" for reason, n in entry.dropped)
+        field_map = any("field-map" in reason for reason, _ in entry.dropped)
+        raise InputError(
+            f"{what} has a single magnitude echo ({times[0]:g} ms, {len(entry.instances)} frames) "
+            f"and {words}"
+            + ("; it is a field map, not an echo train" if field_map else "")
+            + ": R2* needs magnitude at two or more echo times",
+            code="E_ECHO",
+            where=tag,
+            value=times,
+            action="give a multi-echo gradient-echo series",
+        )
+    check_echo_times_ms(times, where=f"{tag} of {what}")
+
+
+def _check_same_grid(trains: list[StackGeometry], times: list[float], what: str) -> None:
+    first = trains[0]
+    counts = [t.grid.shape[0] for t in trains]
+    if len(set(counts)) > 1:
+        listed = ", ".join(f"{n} at {t:g} ms" for n, t in zip(counts, times, strict=True))
+        raise GeometryError(
+            f"{what}: the echoes differ in their number of slices ({listed})",
+            code="E_GEOM_GAP",
+            where="ImagePositionPatient (0020,0032)",
+            action="transfer the series again, completely",
+        )
+    for train, time in zip(trains[1:], times[1:], strict=True):
+        if not train.grid.matches(first.grid):
+            raise GeometryError(
+                f"{what}: echo {time:g} ms lies on another grid than echo {times[0]:g} ms "
+                f"({train.grid!r} and {first.grid!r})",
+                code="E_GRID_MISMATCH",
+                action="give the echoes of one acquisition",
+            )
+
+
+def _distinct(findings: Iterable[Finding]) -> list[Finding]:
+    """Keep one finding per code and text without the echo's name (all echoes say the same)."""
+    kept: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        kept.setdefault((finding.code, finding.text), finding)
+    return list(kept.values())
+
+
+def _one_scale(trains: list[StackGeometry], key: str) -> tuple[list[StackGeometry], list[Finding]]:
+    """Bring slices and echoes of one train to one scale.
+
+    Each slice's RescaleSlope is applied in any case.  Philips scanners may choose RescaleSlope
+    (RS) for display; the value that is comparable between frames is then
+    FP = (RS stored + RI) / (RS SS), with the private scale slope SS (2005,100E): T. L. Chenevert
+    et al., Transl. Oncol. 7 (2014) 65, doi:10.1593/tlo.13811.  A factor common to all echoes leaves
+    R2* as it is, so FP is taken only where RS or SS varies within the train.
+    """
+    frames = [f for train in trains for f in train.instances]
+    rescales = {(f.slope, f.intercept) for f in frames}
+    private = {f.philips_scale_slope for f in frames}
+    if len(rescales) == 1 and len(private) == 1:
+        return trains, []
+    low, high = (g(f.slope for f in frames) for g in (min, max))
+    if all(f.philips_scale_slope and f.slope for f in frames):
+        scaled = [
+            replace(
+                train,
+                instances=tuple(
+                    replace(
+                        f,
+                        slope=1.0 / (f.philips_scale_slope or 1.0),
+                        intercept=f.intercept / (f.slope * (f.philips_scale_slope or 1.0)),
+                    )
+                    for f in train.instances
+                ),
+            )
+            for train in trains
+        ]
+        return scaled, [
+            Finding(
+                "W_SCALE_VARIES",
+                Severity.WARNING,
+                key,
+                f"RescaleSlope ({low:g} to {high:g}) or the Philips scale slope (2005,100E) varies "
+                "within the train; values were divided by both, which makes echoes comparable",
+            )
+        ]
+    if len(private) > 1:
+        raise InputError(
+            f"series {key}: only some frames carry the Philips scale slope, so its echoes cannot "
+            "be brought to one scale",
+            code="E_SCALE",
+            where="(2005,100E)",
+            action="export the series again with its private elements",
+        )
+    return trains, [
+        Finding(
+            "W_SCALE_VARIES",
+            Severity.WARNING,
+            key,
+            f"RescaleSlope varies between slices or echoes ({low:g} to {high:g}); each slice was "
+            "scaled with its own",
+        )
+    ]
+
+
+def _acquisition(first: Instance, times: list[float], agent_phase: str) -> MRAcquisition:
+    def known(value: float | None, factor: float, where: str) -> Known[float]:
+        return Known(where=where) if value is None else Known(value * factor, Origin.HEADER, where)
+
+    return MRAcquisition(
+        echo_times_s=tuple(t / 1000.0 for t in times),
+        field_strength_t=known(first.field_strength_t, 1.0, "MagneticFieldStrength (0018,0087)"),
+        agent_phase=agent_phase,
+        manufacturer=first.manufacturer,
+        model=first.model,
+        sequence=first.sequence_name or first.scanning_sequence,
+        repetition_time_s=known(first.repetition_time_ms, 1e-3, "RepetitionTime (0018,0080)"),
+        flip_angle_deg=known(first.flip_angle_deg, 1.0, "FlipAngle (0018,1314)"),
+    )

@@ -1,0 +1,135 @@
+"""Read a PET series: voxels in Bq/mL as stored, and the facts that SUV depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from eprimg.config import ReadConfig
+from eprimg.errors import EprimgError, InputError, raise_faults
+from eprimg.io.entries import SeriesEntry
+from eprimg.io.instance import Instance
+from eprimg.io.pet_checks import ENHANCED_PET
+from eprimg.io.pet_header import header_from_datasets
+from eprimg.io.pet_rules import pet_acquisition
+from eprimg.io.stack import stack_geometry, stack_instances
+from eprimg.model.acquisition import PETAcquisition
+from eprimg.model.case import StageResult
+from eprimg.model.study import Role, Series
+from eprimg.model.volume import Volume
+from eprimg.quantities import quantity
+
+__all__ = ["read_pet_series"]
+
+_WHAT = "PET series"
+_NOT_A_STACK = frozenset({"E_PET_FRAMES", "E_PET_KIND"})
+"""Faults after which the geometry of a stack would only be a follow-on fault."""
+
+
+def read_pet_series(
+    entry: SeriesEntry,
+    *,
+    key: str = "pet",
+    config: ReadConfig,
+    entered: Mapping[str, object] | None = None,
+) -> StageResult[Series]:
+    """Read a PET series and judge everything that its SUV depends on.
+
+    Parameters
+    ----------
+    entry : SeriesEntry
+        What the index found; its instances are the slices.
+    key : str
+        Key of the series inside the study.
+    config : ReadConfig
+        Reading settings.
+    entered : Mapping, optional
+        Facts that the user entered (see `eprimg.io.pet_entered.ENTERED_KEYS`); they win over the
+        header and are recorded.
+
+    Returns
+    -------
+    StageResult of Series
+        Activity in Bq/mL as stored (after slope), with a `PETAcquisition` that is complete for
+        SUVbw and %ID/kg; findings of the header rules and of the stack.
+
+    Raises
+    ------
+    EprimgError
+        All faults of header and geometry together; pixels are read only when there are none.
+    """
+    instances = entry.instances
+    if not instances:
+        raise InputError(
+            "the PET series has no slices",
+            code="E_PET_KIND",
+            where=entry.key,
+            action="check the folder with `eprimg scan`",
+        )
+    enhanced = [i for i in instances if i.sop_class in ENHANCED_PET or i.frame is not None]
+    if enhanced:
+        raise InputError(
+            "multi-frame (enhanced) PET is not read yet",
+            code="E_ENHANCED",
+            where=enhanced[0].path.name,
+            action="export the series as single-frame PET",
+        )
+    header, faults = header_from_datasets(*_headers(instances))
+    judged: StageResult[PETAcquisition] | None = None
+    try:
+        judged = pet_acquisition(header, entered=entered, faults=faults)
+    except EprimgError as refused:
+        faults = list(refused.faults or (refused,))
+    if not any(f.code in _NOT_A_STACK for f in faults):
+        try:
+            stack_geometry(
+                instances, position_tolerance_mm=config.position_tolerance_mm, what=_WHAT
+            )
+        except EprimgError as refused:
+            faults.extend(refused.faults or (refused,))
+    raise_faults(faults)
+    if judged is None:
+        raise AssertionError("a refused header leaves at least one fault")
+    stacked = stack_instances(
+        instances, position_tolerance_mm=config.position_tolerance_mm, what=_WHAT
+    )
+    acquisition = _in_slice_order(judged.value, instances, stacked.instances)
+    series = Series(
+        key=key,
+        role=Role.PET,
+        pixels=Volume(stacked.pixels, stacked.grid, quantity("activity")),
+        acquisition=acquisition,
+        description=entry.description,
+        source_uid=next(iter(entry.series_uids), ""),
+        source_hash=stacked.sha256,
+        study_uid=entry.study_uid,
+        n_files=entry.n_files,
+    )
+    return StageResult(series, (*judged.findings, *stacked.findings))
+
+
+def _headers(instances: Sequence[Instance]) -> tuple[list[Any], list[str]]:
+    """Read the headers of all slices; the index keeps only what every modality needs."""
+    import pydicom
+
+    datasets, names = [], []
+    for each in instances:
+        try:
+            datasets.append(pydicom.dcmread(each.path, stop_before_pixels=True, force=True))
+        except OSError as error:
+            raise InputError(
+                f"the file cannot be read: {error.strerror}", code="E_FILE", where=each.path.name
+            ) from error
+        names.append(each.path.name)
+    return datasets, names
+
+
+def _in_slice_order(
+    acquisition: PETAcquisition, read: Sequence[Instance], stacked: Sequence[Instance]
+) -> PETAcquisition:
+    """Put per-slice facts into the order of the volume's first axis."""
+    if not acquisition.frame_times:
+        return acquisition
+    times = {each.path: t for each, t in zip(read, acquisition.frame_times, strict=True)}
+    return replace(acquisition, frame_times=tuple(times[each.path] for each in stacked))

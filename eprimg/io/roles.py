@@ -1,0 +1,281 @@
+"""A proposed role for every series, with the reason; doubt is never resolved silently."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from eprimg.io.entries import SeriesEntry
+from eprimg.io.frame_types import is_spin_echo, n_positions
+from eprimg.model.case import Finding, Severity
+from eprimg.model.study import Role
+
+__all__ = ["propose_roles"]
+
+_AGENT = re.compile(
+    r"ferumox|feraheme|rienso|feridex|resovist|sinerem|uspio|spio|iron|nanopart", re.IGNORECASE
+)
+_OTHER_AGENT = re.compile(
+    r"gad|gado|dotarem|magnevist|omniscan|prohance|primovist|eovist|multihance|clariscan|vueway|"
+    r"elucirem",
+    re.IGNORECASE,
+)
+_POST_WORDS = re.compile(
+    r"\b(post|after|ferumox\w*|feraheme|rienso|uspio|delayed|\d{1,3} ?h(rs?|ours?)?)\b",
+    re.IGNORECASE,
+)
+_PRE_WORDS = re.compile(r"\b(pre|before|native?|nativ|baseline|unenhanced)\b", re.IGNORECASE)
+_SESSION_GAP = timedelta(hours=1)
+"""Two stacks closer together than this are not told apart by time alone."""
+_ASK = "say which is which in study.toml"
+
+
+def propose_roles(entries: Sequence[SeriesEntry]) -> tuple[list[SeriesEntry], list[Finding]]:
+    """Propose what each series is used for.
+
+    Parameters
+    ----------
+    entries : sequence of SeriesEntry
+        Series of one folder, with unique keys.
+
+    Returns
+    -------
+    tuple of list of SeriesEntry and list of Finding
+        The same series in the same order with role and reason; doubts that ask for study.toml.
+    """
+    proposed: dict[str, tuple[Role, str]] = {}
+    findings: list[Finding] = []
+    stacks = []
+    for entry in entries:
+        reason = _why_no_stack(entry)
+        if not reason:
+            stacks.append(entry)
+        elif reason != "-":
+            proposed[entry.key] = (Role.UNUSED, reason)
+    _agent_phases(stacks, proposed, findings)
+    _pet([e for e in entries if e.modality == "PT" and e.instances], proposed, findings)
+    _ct([e for e in entries if e.modality == "CT" and e.instances], entries, proposed, findings)
+    for entry in entries:
+        if entry.key not in proposed:
+            proposed[entry.key] = _other(entry)
+    return [
+        replace(e, role=proposed[e.key][0], reason=proposed[e.key][1]) for e in entries
+    ], findings
+
+
+def _why_no_stack(entry: SeriesEntry) -> str:
+    """Return why an entry is no R2* stack: empty when it is one, ``-`` when it is not MR."""
+    if entry.source == "nifti":
+        return "-" if len(entry.echo_times_ms) < 2 else ""
+    if entry.modality != "MR":
+        return "-"
+    aside = " and ".join(f"{n} {reason}" for reason, n in entry.dropped)
+    if not entry.instances:
+        return f"nothing but {aside}"
+    if all(is_spin_echo(f) for f in entry.instances):
+        return "spin echo (ScanningSequence SE): its decay gives R2, not R2*"
+    if any(f.echo_time_ms is None for f in entry.instances):
+        return "frames without an echo time (0018,0081)"
+    if len(entry.echo_times_ms) < 2:
+        text = f"one magnitude echo only ({entry.echo_times_ms[0]:g} ms)"
+        return f"{text}, beside {aside}" if aside else text
+    return ""
+
+
+def _evidence(entry: SeriesEntry) -> tuple[str, str]:
+    """Return the agent phase that the header speaks for (``pre``, ``post`` or empty), and why."""
+    agents = {f.contrast_agent for f in entry.instances if f.contrast_agent}
+    for agent in sorted(agents):
+        if _AGENT.search(agent):
+            return "post", f"ContrastBolusAgent (0018,0010) names {agent!r}"
+    if agents and not any(_OTHER_AGENT.search(a) for a in agents):
+        return "post", f"ContrastBolusAgent (0018,0010) is filled ({sorted(agents)[0]!r})"
+    for text in (
+        entry.description,
+        *(f.study_description for f in entry.instances[:1]),
+        *(p.parent.name for p in entry.paths[:1] if entry.source == "nifti"),
+    ):
+        plain = re.sub(r"[^0-9A-Za-z]+", " ", text)
+        pre, post = _PRE_WORDS.search(plain), _POST_WORDS.search(plain)
+        if pre and (not post or (post.start() > pre.start() and not _says_post(plain))):
+            return "pre", f"the description says {pre.group(0)!r}"
+        if post and not pre:
+            return "post", f"the description says {post.group(0)!r}"
+    return "", ""
+
+
+def _says_post(text: str) -> bool:
+    return re.search(r"\b(post|after)\b", text, re.IGNORECASE) is not None
+
+
+def _agent_phases(
+    stacks: list[SeriesEntry], proposed: dict[str, tuple[Role, str]], findings: list[Finding]
+) -> None:
+    train = {e.key: f"gradient echoes at {len(e.echo_times_ms)} echo times" for e in stacks}
+    evidence = {e.key: _evidence(e) for e in stacks}
+    marked = {
+        phase: [e for e in stacks if evidence[e.key][0] == phase] for phase in ("pre", "post", "")
+    }
+    if len(stacks) == 2 and not any(evidence[e.key][0] for e in stacks):
+        first, second = stacks
+        if first.instant and second.instant and second.instant - first.instant >= _SESSION_GAP:
+            why = "no agent tag or word; of two stacks the earlier one is taken as before the agent"
+            evidence[first.key] = ("pre", why)
+            evidence[second.key] = (
+                "post",
+                why.replace("earlier one is taken as before", "later one is taken as after"),
+            )
+            marked = {"pre": [first], "post": [second], "": []}
+            findings.append(
+                Finding(
+                    "W_AGENT_PHASE_BY_TIME",
+                    Severity.WARNING,
+                    f"{first.key}, {second.key}",
+                    "which stack is before and which is after the agent was told from their dates "
+                    f"alone; {_ASK} to be sure",
+                )
+            )
+    elif len(stacks) == 2 and len(marked[""]) == 1 and not (marked["pre"] and marked["post"]):
+        unknown = marked[""][0]
+        known = next(e for e in stacks if e is not unknown)
+        phase = "post" if evidence[known.key][0] == "pre" else "pre"
+        side = "before" if phase == "post" else "after"
+        evidence[unknown.key] = (phase, f"nothing about an agent, and {known.key} is {side} it")
+        marked = {"pre": [], "post": [], "": []}
+        marked[phase], marked["pre" if phase == "post" else "post"] = [unknown], [known]
+    elif len(stacks) == 1 and marked[""]:
+        only = stacks[0]
+        evidence[only.key] = ("pre", "nothing about an agent, and the only stack there is")
+        marked = {"pre": [only], "post": [], "": []}
+    pre, post = marked["pre"], marked["post"]
+    if (
+        len(pre) == len(post) == 1
+        and pre[0].instant
+        and post[0].instant
+        and pre[0].instant > post[0].instant
+    ):
+        findings.append(
+            Finding(
+                "W_AGENT_ORDER",
+                Severity.WARNING,
+                f"{pre[0].key}, {post[0].key}",
+                "the stack that seems to be before the agent was acquired after the other one; "
+                f"neither is used: {_ASK}",
+            )
+        )
+        pre, post = [], []
+    for group, role in ((pre, Role.MR_PRE), (post, Role.MR_POST)):
+        if len(group) == 1:
+            key = group[0].key
+            proposed[key] = (role, f"{train[key]}; {evidence[key][1]}")
+        elif len(group) > 1:
+            keys = ", ".join(e.key for e in group)
+            findings.append(
+                Finding(
+                    "W_ROLE_AMBIGUOUS",
+                    Severity.WARNING,
+                    keys,
+                    f"{len(group)} stacks could be {role}; none is used: {_ASK}",
+                )
+            )
+    left = [e for e in stacks if e.key not in proposed]
+    for entry in left:
+        proposed[entry.key] = (
+            Role.UNUSED,
+            f"{train[entry.key]}; its place before or after the agent is not clear: {_ASK}",
+        )
+    unknown_left = [e for e in marked[""] if e in left]
+    if unknown_left:
+        findings.append(
+            Finding(
+                "W_ROLE_AMBIGUOUS",
+                Severity.WARNING,
+                ", ".join(e.key for e in unknown_left),
+                f"nothing tells whether these stacks are before or after the agent: {_ASK}",
+            )
+        )
+
+
+def _pet(
+    series: list[SeriesEntry], proposed: dict[str, tuple[Role, str]], findings: list[Finding]
+) -> None:
+    usable = []
+    for entry in series:
+        corrections = {w.upper() for f in entry.instances for w in f.corrected_image}
+        slices = n_positions(entry.instances)
+        if corrections and "ATTN" not in corrections:
+            proposed[entry.key] = (
+                Role.UNUSED,
+                "not corrected for attenuation: CorrectedImage (0028,0051) lacks ATTN",
+            )
+        elif entry.n_frames > slices > 1:
+            proposed[entry.key] = (
+                Role.UNUSED,
+                f"dynamic or gated: {entry.n_frames} frames at {slices} positions",
+            )
+            findings.append(
+                Finding(
+                    "W_PET_FRAMES",
+                    Severity.WARNING,
+                    entry.key,
+                    f"{entry.n_frames} frames at {slices} positions: dynamic or gated PET is not "
+                    "read; give one static frame",
+                )
+            )
+        else:
+            usable.append(entry)
+    if len(usable) == 1:
+        proposed[usable[0].key] = (Role.PET, "the only static PET series")
+        return
+    for entry in usable:
+        proposed[entry.key] = (Role.UNUSED, f"one of {len(usable)} PET series: {_ASK}")
+    if usable:
+        findings.append(
+            Finding(
+                "W_ROLE_AMBIGUOUS",
+                Severity.WARNING,
+                ", ".join(e.key for e in usable),
+                f"{len(usable)} PET series could be used; none is: {_ASK}",
+            )
+        )
+
+
+def _ct(
+    series: list[SeriesEntry],
+    entries: Sequence[SeriesEntry],
+    proposed: dict[str, tuple[Role, str]],
+    findings: list[Finding],
+) -> None:
+    pets = [e for e in entries if proposed.get(e.key, (None,))[0] == Role.PET]
+    frames = {e.frame_of_reference for e in pets if e.frame_of_reference}
+    shared = [e for e in series if e.frame_of_reference in frames]
+    if len(shared) == 1:
+        proposed[shared[0].key] = (Role.CT, "CT in the frame of reference of the PET")
+    elif len(series) == 1:
+        proposed[series[0].key] = (Role.CT, "the only CT series")
+    elif series:
+        findings.append(
+            Finding(
+                "W_ROLE_AMBIGUOUS",
+                Severity.INFO,
+                ", ".join(e.key for e in series),
+                f"{len(series)} CT series; none is used: {_ASK}",
+            )
+        )
+    for entry in series:
+        proposed.setdefault(entry.key, (Role.UNUSED, "a CT that is not needed"))
+
+
+def _other(entry: SeriesEntry) -> tuple[Role, str]:
+    if entry.modality == "SEG":
+        return Role.REGIONS, "DICOM segmentation"
+    if entry.modality == "RTSTRUCT":
+        return Role.UNUSED, "RT structure set: read by a later version; give a mask or DICOM SEG"
+    if entry.source == "nifti":
+        return entry.role, entry.reason
+    if entry.modality in ("MR", "PT", "CT"):
+        aside = " and ".join(f"{n} {reason}" for reason, n in entry.dropped)
+        return Role.UNUSED, f"nothing but {aside}"
+    return Role.UNUSED, "not a volume"

@@ -1,0 +1,98 @@
+"""JSON side-cars of NIfTI files (BIDS keys)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eprimg.errors import InputError
+
+__all__ = ["nifti_stem", "read_side_car", "side_car_echo_times_ms"]
+
+
+def nifti_stem(path: Path) -> str:
+    """Return the file name without ``.nii`` or ``.nii.gz``.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI file.
+
+    Returns
+    -------
+    str
+        Stem.
+    """
+    name = path.name
+    for ending in (".nii.gz", ".nii"):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return path.stem
+
+
+def read_side_car(path: Path) -> dict[str, Any]:
+    """Read the side-car of a NIfTI file.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI file.
+
+    Returns
+    -------
+    dict
+        Content of ``<stem>.json``; empty when there is none.
+
+    Raises
+    ------
+    InputError
+        ``E_SIDECAR`` when the file is there but is not a JSON object.
+    """
+    file = path.with_name(nifti_stem(path) + ".json")
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            "the side-car is not valid JSON",
+            code="E_SIDECAR",
+            where=file.name,
+            action="mend or remove it",
+        ) from error
+    if not isinstance(content, dict):
+        raise InputError(
+            "a side-car is a JSON object",
+            code="E_SIDECAR",
+            where=file.name,
+            action="mend or remove it",
+        )
+    return content
+
+
+def side_car_echo_times_ms(paths: Sequence[Path]) -> tuple[float, ...]:
+    """Read echo times from side-cars: BIDS ``EchoTime``, in seconds, one number or a list.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        NIfTI files, one per echo, or one with all echoes.
+
+    Returns
+    -------
+    tuple of float
+        Echo times in ms of those files that name one; shorter than wanted when some are missing.
+    """
+    times: list[float] = []
+    for path in paths:
+        try:
+            value = read_side_car(path).get("EchoTime")
+        except InputError:
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each):
+                times.append(1000.0 * each)
+    return tuple(times)

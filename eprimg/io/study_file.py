@@ -1,0 +1,239 @@
+"""The study file (``study.toml``): what a user says about a study beyond its headers."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from eprimg.errors import ConfigError, raise_faults
+from eprimg.model.study import Role
+
+__all__ = ["MaskEntry", "StudyFile", "read_study_file"]
+
+_SECTIONS = {
+    "pseudonym": None,
+    "roles": None,
+    "injection": {
+        "instant": datetime,
+        "reference_instant": datetime,
+        "dose_mbq": float,
+        "dose_bq": float,
+        "residual_mbq": float,
+        "residual_instant": datetime,
+        "nuclide": str,
+        "half_life_s": float,
+    },
+    "patient": {"weight_kg": float, "height_m": float, "sex": str},
+    "masks": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class MaskEntry:
+    """One mask that the user names.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI or DICOM SEG; relative paths start at the study file.
+    on : str
+        Role of the series on whose frame of reference a NIfTI mask lies, e.g. ``mr_pre``.
+    names : Mapping of str to str
+        Label number -> name.
+    """
+
+    path: Path
+    on: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFile:
+    """Content of a study file.
+
+    Parameters
+    ----------
+    pseudonym : str
+        Stands for the patient in every output.
+    roles : Mapping of str to Role
+        Series key or series UID -> role.
+    entered : Mapping
+        Facts about injection and patient; keys as the PET reader takes them.
+    masks : tuple of MaskEntry
+        Masks to read instead of those found in the folder.
+    source : str
+        File name, for messages.
+    """
+
+    pseudonym: str = ""
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    entered: Mapping[str, Any] = field(default_factory=dict)
+    masks: tuple[MaskEntry, ...] = ()
+    source: str = ""
+
+    def overrides(self) -> dict[str, Any]:
+        """List everything that a user entered, for the record.
+
+        Returns
+        -------
+        dict
+            Flat key -> value.
+        """
+        record: dict[str, Any] = {f"roles.{k}": str(v) for k, v in self.roles.items()}
+        record |= dict(self.entered)
+        record |= {f"masks.{n}": m.path.name for n, m in enumerate(self.masks, start=1)}
+        return record
+
+
+def _check_section(name: str, content: Any, where: str, faults: list[ConfigError]) -> None:
+    kinds = _SECTIONS[name]
+    assert kinds is not None
+    if not isinstance(content, Mapping):
+        faults.append(ConfigError(f"{name!r} is a section", code="E_STUDY_FILE", where=where))
+        return
+    for key, value in content.items():
+        path = f"{name}.{key}"
+        if key not in kinds:
+            faults.append(
+                ConfigError(
+                    f"there is no key {path!r}",
+                    code="E_STUDY_FILE",
+                    where=where,
+                    action=f"use one of {', '.join(kinds)}",
+                )
+            )
+            continue
+        kind = kinds[key]
+        if kind is datetime and isinstance(value, date) and not isinstance(value, datetime):
+            faults.append(
+                ConfigError(
+                    f"{path!r} needs a date and a time",
+                    code="E_SUV_TIME",
+                    where=where,
+                    value=value,
+                    action="write e.g. 2026-03-01T10:30:00",
+                )
+            )
+        elif kind is float and (isinstance(value, bool) or not isinstance(value, int | float)):
+            faults.append(
+                ConfigError(f"{path!r} is a number", code="E_STUDY_FILE", where=where, value=value)
+            )
+        elif kind is not float and not isinstance(value, kind):
+            faults.append(
+                ConfigError(
+                    f"{path!r} must be of type {kind.__name__}",
+                    code="E_STUDY_FILE",
+                    where=where,
+                    value=value,
+                )
+            )
+
+
+def _roles(content: Any, where: str, faults: list[ConfigError]) -> dict[str, Role]:
+    roles: dict[str, Role] = {}
+    for key, value in (content if isinstance(content, Mapping) else {}).items():
+        try:
+            roles[str(key)] = Role(str(value))
+        except ValueError:
+            faults.append(
+                ConfigError(
+                    f"roles.{key} is not a role",
+                    code="E_STUDY_FILE",
+                    where=where,
+                    value=value,
+                    action=f"use one of {', '.join(Role)}",
+                )
+            )
+    return roles
+
+
+def _masks(
+    content: Any, folder: Path, where: str, faults: list[ConfigError]
+) -> tuple[MaskEntry, ...]:
+    masks = []
+    for number, item in enumerate(content if isinstance(content, list) else [], start=1):
+        if not isinstance(item, Mapping) or not isinstance(item.get("path"), str):
+            faults.append(
+                ConfigError(
+                    f"masks[{number}] needs a 'path'", code="E_STUDY_FILE", where=where, value=item
+                )
+            )
+            continue
+        unknown = set(item) - {"path", "on", "names"}
+        if unknown:
+            faults.append(
+                ConfigError(
+                    f"masks[{number}] has no key {sorted(unknown)[0]!r}",
+                    code="E_STUDY_FILE",
+                    where=where,
+                    action="use path, on, names",
+                )
+            )
+        path = folder / item["path"]
+        if not path.exists():
+            faults.append(
+                ConfigError(
+                    f"masks[{number}] is not there",
+                    code="E_STUDY_FILE",
+                    where=where,
+                    value=item["path"],
+                )
+            )
+        names = {str(k): str(v) for k, v in dict(item.get("names", {})).items()}
+        masks.append(MaskEntry(path, str(item.get("on", "")), names))
+    return tuple(masks)
+
+
+def read_study_file(path: Path | str) -> StudyFile:
+    """Read and check a study file.
+
+    Parameters
+    ----------
+    path : Path
+        TOML file with the sections ``pseudonym``, ``[roles]``, ``[injection]``, ``[patient]`` and
+        ``[[masks]]``; all are optional.
+
+    Returns
+    -------
+    StudyFile
+        Checked content.
+
+    Raises
+    ------
+    ConfigError
+        ``E_STUDY_FILE`` (or ``E_SUV_TIME`` for a bare date), listing every fault.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"the study file cannot be read: {error}", code="E_STUDY_FILE", where=path.name
+        ) from error
+    faults: list[ConfigError] = []
+    for key in content:
+        if key not in _SECTIONS:
+            faults.append(
+                ConfigError(
+                    f"there is no section {key!r}",
+                    code="E_STUDY_FILE",
+                    where=path.name,
+                    action=f"use one of {', '.join(_SECTIONS)}",
+                )
+            )
+    for name in ("injection", "patient"):
+        if name in content:
+            _check_section(name, content[name], path.name, faults)
+    roles = _roles(content.get("roles", {}), path.name, faults)
+    masks = _masks(content.get("masks", []), path.parent, path.name, faults)
+    raise_faults(faults)
+    injection = dict(content.get("injection", {}))
+    entered: dict[str, Any] = dict(content.get("patient", {}))
+    if "instant" in injection:
+        entered["injection_instant"] = injection.pop("instant")
+    entered |= injection
+    return StudyFile(str(content.get("pseudonym", "")), roles, entered, masks, path.name)

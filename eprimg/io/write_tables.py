@@ -1,0 +1,192 @@
+"""Tables: ``lesions.csv`` (one row per region) and ``measurements.csv`` (one row per number)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import Any
+
+from eprimg.model.case import Case
+from eprimg.model.lesions import Region
+from eprimg.quantities import QUANTITIES
+from eprimg.resources import load_resource
+
+__all__ = ["column_dictionary", "lesions_csv", "measurements_csv"]
+
+_LEADING = ("region_id", "name", "role", "source", "anatomy")
+_TRAILING = ("tier_notice", "notes")
+_RISKY = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _text(value: str) -> str:
+    """Quote a cell that a spreadsheet would take for a formula."""
+    value = value.replace("\r", " ").replace("\n", " ")
+    return f"'{value}" if value.startswith(_RISKY) else value
+
+
+def _number(value: float | int | None) -> str:
+    """Write a number so that nothing is lost; an empty cell means not measured."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return ""
+    return str(value) if isinstance(value, int) else f"{value:.9g}"
+
+
+def _cell(region: Region, column: dict[str, Any]) -> str:
+    quantity, statistic, source = column["from"]
+    measurement = region.measurement(quantity, statistic, source)
+    if measurement is None:
+        return ""
+    return _number(getattr(measurement, column.get("part", "value")))
+
+
+def column_dictionary(schemes: tuple[str, ...] = ()) -> list[dict[str, str]]:
+    """Describe the columns of ``lesions.csv``.
+
+    Parameters
+    ----------
+    schemes : tuple of str
+        Keys of the schemes that were applied.
+
+    Returns
+    -------
+    list of dict
+        ``name``, ``unit`` and ``text`` of every column, in order.
+    """
+    words = {
+        "region_id": "Label value in regions/labels.nii.gz; never renumbered.",
+        "name": "Name of the region.",
+        "role": "lesion, reference or exclude.",
+        "source": "mask, candidate (automatic, not reviewed) or confirmed.",
+        "anatomy": "Organ of a reference region.",
+        "tier": "Tier by the first scheme that applies.",
+        "tier_confidence": "Probability of that tier.",
+        "tier_notice": "E.g. example, not validated.",
+        "notes": "Remarks for the reader.",
+    }
+    rows = [{"name": n, "unit": "", "text": words[n]} for n in _LEADING]
+    rows += [
+        {"name": c["name"], "unit": c["unit"], "text": c["text"]}
+        for c in load_resource("columns.toml")["columns"]
+    ]
+    rows += [{"name": n, "unit": "", "text": words[n]} for n in ("tier", "tier_confidence")]
+    for key in schemes or ("<scheme>",):
+        rows.append({"name": f"tier_{key}", "unit": "", "text": f"Tier by scheme {key}."})
+        rows.append(
+            {
+                "name": f"tier_confidence_{key}",
+                "unit": "",
+                "text": "Probability of that tier; empty when it cannot be stated.",
+            }
+        )
+    rows += [{"name": n, "unit": "", "text": words[n]} for n in _TRAILING]
+    return rows
+
+
+def lesions_csv(case: Case) -> str:
+    r"""Write one row per region: lesions first, then the others, each in order of id.
+
+    Parameters
+    ----------
+    case : Case
+        A measured (and, as a rule, stratified) case.
+
+    Returns
+    -------
+    str
+        CSV text (RFC 4180, UTF-8, ``\\n`` line ends). Empty cells were not measured.
+    """
+    columns = load_resource("columns.toml")["columns"]
+    schemes = [s.key for s in case.schemes]
+    names = (
+        [row["name"] for row in column_dictionary(tuple(schemes))]
+        if schemes
+        else [row["name"] for row in column_dictionary() if "<scheme>" not in row["name"]]
+    )
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(names)
+    if case.lesions is None:
+        return sink.getvalue()
+    for region in (
+        *case.lesions.lesions,
+        *(r for r in case.lesions.regions if r not in case.lesions.lesions),
+    ):
+        tiers = {t.scheme: t for t in region.tiers}
+        chosen = next(
+            (tiers[k] for k in schemes if k in tiers and tiers[k].label != "not tiered"),
+            next(iter(tiers.values()), None),
+        )
+        row = [
+            str(region.id),
+            _text(region.name),
+            str(region.role),
+            str(region.source),
+            _text(region.anatomy),
+        ]
+        row += [_cell(region, column) for column in columns]
+        row += [chosen.label if chosen else "", _number(chosen.confidence) if chosen else ""]
+        for key in schemes:
+            tier = tiers.get(key)
+            row += [tier.label if tier else "", _number(tier.confidence) if tier else ""]
+        notices = sorted({t.notice for t in region.tiers if t.notice})
+        row += [_text("; ".join(notices)), _text("; ".join(region.notes))]
+        writer.writerow(row)
+    return sink.getvalue()
+
+
+def measurements_csv(case: Case) -> str:
+    """Write one row per number, with unit, uncertainty, voxels and grid.
+
+    Parameters
+    ----------
+    case : Case
+        A measured case.
+
+    Returns
+    -------
+    str
+        CSV text.
+    """
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(
+        [
+            "region_id",
+            "name",
+            "role",
+            "quantity",
+            "statistic",
+            "source",
+            "value",
+            "unit",
+            "ucum",
+            "uncertainty",
+            "uncertainty_note",
+            "n_voxels",
+            "grid",
+            "note",
+        ]
+    )
+    for region in case.lesions.regions if case.lesions else ():
+        for m in region.measurements:
+            unit = QUANTITIES[m.quantity].unit
+            writer.writerow(
+                [
+                    region.id,
+                    _text(region.name),
+                    region.role,
+                    m.quantity,
+                    m.statistic,
+                    m.source,
+                    _number(m.value),
+                    unit.text,
+                    unit.ucum,
+                    _number(m.uncertainty),
+                    _text(m.uncertainty_note),
+                    m.n_voxels,
+                    _text(m.grid),
+                    _text(m.note),
+                ]
+            )
+    return sink.getvalue()

@@ -1,0 +1,1 @@
+"""Frozen records of the house: no DICOM, no disk."""

@@ -1,0 +1,226 @@
+"""Regions: lesions, reference organs and excluded parts, with their measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eprimg.errors import GeometryError, InputError
+from eprimg.model.grid import Grid
+from eprimg.model.tiers import Tier
+from eprimg.model.volume import read_only
+
+__all__ = ["LesionSet", "Measurement", "Region", "RegionRole", "RegionSource"]
+
+
+class RegionRole(StrEnum):
+    """What a region stands for."""
+
+    LESION = "lesion"
+    REFERENCE = "reference"
+    EXCLUDE = "exclude"
+
+
+class RegionSource(StrEnum):
+    """Where a region comes from."""
+
+    MASK = "mask"
+    CANDIDATE = "candidate"
+    """Found by an engine and not reviewed: measured, never tiered."""
+    CONFIRMED = "confirmed"
+    """A candidate that a user accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One number about a region.
+
+    Parameters
+    ----------
+    quantity : str
+        Key of the quantity, e.g. ``dr2star``.
+    statistic : str
+        ``mean``, ``median``, ``max``, ``peak``, ``sd``, ``p90_mean``, ``volume``, ``ratio`` ...
+    source : str
+        Key of the series or map it was measured on, e.g. ``mr_post``.
+    value : float
+        In the unit of the quantity; NaN when it could not be measured.
+    uncertainty : float
+        Standard error, same unit; NaN when there is none.
+    uncertainty_note : str
+        What the uncertainty covers, or why there is none.
+    n_voxels : int
+        Number of valid voxels it rests on.
+    grid : str
+        Grid it was measured on, e.g. ``native mr_post``.
+    note : str
+        Why the value is NaN or should be read with care.
+    """
+
+    quantity: str
+    statistic: str
+    source: str
+    value: float
+    uncertainty: float
+    uncertainty_note: str
+    n_voxels: int
+    grid: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A lesion or a reference region.
+
+    Parameters
+    ----------
+    id : int
+        Label value in the label volume; never renumbered.
+    name : str
+        E.g. ``lesion-3`` or ``liver``.
+    role : RegionRole
+        Lesion, reference or exclude.
+    source : RegionSource
+        Mask, candidate or confirmed.
+    anatomy : str
+        Canonical organ of a reference region: ``liver``, ``spleen``, ``blood``, ``muscle``,
+        ``kidney``, ``marrow``, or empty.
+    tracking_uid : str
+        Stable identifier across time.
+    measurements : tuple of Measurement
+        All numbers about it.
+    tiers : tuple of Tier
+        One per scheme.
+    notes : tuple of str
+        Remarks for the reader, e.g. ``touches the edge of the field of view``.
+    """
+
+    id: int
+    name: str
+    role: RegionRole
+    source: RegionSource = RegionSource.MASK
+    anatomy: str = ""
+    tracking_uid: str = ""
+    measurements: tuple[Measurement, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def measurement(
+        self, quantity: str, statistic: str, source: str | None = None
+    ) -> Measurement | None:
+        """Find one number.
+
+        Parameters
+        ----------
+        quantity, statistic : str
+            What is wanted.
+        source : str, optional
+            Series key; any when left out.
+
+        Returns
+        -------
+        Measurement or None
+            The first match.
+        """
+        for m in self.measurements:
+            if (
+                m.quantity == quantity
+                and m.statistic == statistic
+                and (source is None or m.source == source)
+            ):
+                return m
+        return None
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class LesionSet:
+    """Label volume with its regions.
+
+    Parameters
+    ----------
+    labels : ndarray of integer, shape (k, j, i)
+        0 is background; every other value is the id of one region.
+    grid : Grid
+        Where the labels lie.
+    regions : tuple of Region
+        In order of id.
+    origin : str
+        File or engine that made it.
+    settings : Mapping
+        Settings of the engine, if any.
+    """
+
+    labels: npt.NDArray[Any]
+    grid: Grid
+    regions: tuple[Region, ...]
+    origin: str = ""
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check shape, ids and label values."""
+        if self.labels.shape != self.grid.shape:
+            raise GeometryError(
+                "labels must have the shape of their grid",
+                code="E_GEOM_MATRIX",
+                value=(self.labels.shape, self.grid.shape),
+            )
+        if not np.issubdtype(self.labels.dtype, np.integer):
+            raise InputError(
+                "labels are integers", code="E_SEG_LABELS", value=str(self.labels.dtype)
+            )
+        ids = [r.id for r in self.regions]
+        if len(set(ids)) != len(ids) or any(i < 1 for i in ids):
+            raise InputError("region ids are unique and positive", code="E_SEG_LABELS", value=ids)
+        object.__setattr__(self, "labels", read_only(self.labels))
+
+    def with_regions(self, regions: tuple[Region, ...]) -> LesionSet:
+        """Return the same labels with other region records.
+
+        Parameters
+        ----------
+        regions : tuple of Region
+            Records with the same ids.
+
+        Returns
+        -------
+        LesionSet
+            The new set.
+        """
+        return replace(self, regions=regions)
+
+    @property
+    def lesions(self) -> tuple[Region, ...]:
+        """Regions whose role is lesion."""
+        return tuple(r for r in self.regions if r.role == RegionRole.LESION)
+
+    @property
+    def references(self) -> tuple[Region, ...]:
+        """Regions whose role is reference."""
+        return tuple(r for r in self.regions if r.role == RegionRole.REFERENCE)
+
+    def reference(self, anatomy: str) -> Region | None:
+        """Return the reference region of an organ.
+
+        Parameters
+        ----------
+        anatomy : str
+            E.g. ``spleen``.
+
+        Returns
+        -------
+        Region or None
+            The first one, or None.
+        """
+        return next((r for r in self.references if r.anatomy == anatomy), None)
+
+    def __repr__(self) -> str:
+        """Short form."""
+        return (
+            f"LesionSet({len(self.lesions)} lesions, {len(self.references)} reference regions, "
+            f"{self.grid!r})"
+        )

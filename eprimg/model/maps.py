@@ -1,0 +1,76 @@
+"""Maps: a quantity per voxel, with its doubt and its source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eprimg.errors import GeometryError
+from eprimg.model.grid import Grid
+from eprimg.model.volume import read_only
+from eprimg.quantities import Quantity
+
+__all__ = ["QuantityMap"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class QuantityMap:
+    """One quantity per voxel.
+
+    Parameters
+    ----------
+    values : ndarray, shape (k, j, i)
+        Values in the quantity's unit; NaN where ``valid`` is False.
+    grid : Grid
+        Where the voxels lie.
+    quantity : Quantity
+        What the values mean.
+    valid : ndarray of bool, shape (k, j, i)
+        False for a failed voxel.
+    method : str
+        How the values were made, in words that a reader can check.
+    sources : tuple of str
+        Keys of the series they were made from.
+    standard_error : ndarray, optional
+        Standard error per voxel, same unit.
+    reason : ndarray of uint8, optional
+        Reason code per voxel; see ``reason_words``.
+    reason_words : Mapping of int to str
+        Meaning of the reason codes.
+    facts : Mapping
+        What else the side-car should say (rule used, constants, candidates).
+    """
+
+    values: npt.NDArray[Any]
+    grid: Grid
+    quantity: Quantity
+    valid: npt.NDArray[np.bool_]
+    method: str
+    sources: tuple[str, ...] = ()
+    standard_error: npt.NDArray[Any] | None = None
+    reason: npt.NDArray[np.uint8] | None = None
+    reason_words: Mapping[int, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check shapes and that a failed voxel is never a number."""
+        for name in ("values", "valid", "standard_error", "reason"):
+            array = getattr(self, name)
+            if array is None:
+                continue
+            if array.shape != self.grid.shape:
+                raise GeometryError(
+                    f"the {name} of a map must have the shape of its grid",
+                    code="E_GEOM_MATRIX",
+                    value=(array.shape, self.grid.shape),
+                )
+            object.__setattr__(self, name, read_only(array))
+
+    def __repr__(self) -> str:
+        """Short form: quantity, share of valid voxels and grid."""
+        share = 100.0 * float(np.mean(self.valid))
+        return f"QuantityMap({self.quantity.name}, {share:.1f} % valid, {self.grid!r})"

@@ -1,0 +1,149 @@
+"""A patient's study: timepoints with series, ordered and uniquely labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from eprimg.errors import InputError
+from eprimg.model.acquisition import MRAcquisition, PETAcquisition
+from eprimg.model.grid import Grid
+from eprimg.model.lesions import LesionSet
+from eprimg.model.volume import EchoStack, Volume
+
+__all__ = ["Role", "Series", "Study", "Timepoint"]
+
+
+class Role(StrEnum):
+    """What a series is used for."""
+
+    MR_PRE = "mr_pre"
+    MR_POST = "mr_post"
+    PET = "pet"
+    CT = "ct"
+    REGIONS = "regions"
+    UNUSED = "unused"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Series:
+    """One series with its voxels.
+
+    Parameters
+    ----------
+    key : str
+        Stable short key inside the study: ``mr_pre``, ``mr_post``, ``pet``, ``ct``.
+    role : Role
+        What it is used for.
+    pixels : EchoStack or Volume
+        Voxel values; PET in Bq/mL as stored (decay corrected as its acquisition says).
+    acquisition : MRAcquisition, PETAcquisition or None
+        Facts from the header or entered by the user (None for CT).
+    description : str
+        Series description of the source (never a patient's name).
+    source_uid : str
+        Series instance UID, or empty for NIfTI.
+    source_hash : str
+        SHA-256 of the source's instance UIDs and voxel values.
+    study_uid : str
+        Study instance UID (tells whether two series belong to one session).
+    n_files : int
+        Number of source files.
+    """
+
+    key: str
+    role: Role
+    pixels: EchoStack | Volume
+    acquisition: MRAcquisition | PETAcquisition | None
+    description: str = ""
+    source_uid: str = ""
+    source_hash: str = ""
+    study_uid: str = ""
+    n_files: int = 0
+
+    @property
+    def grid(self) -> Grid:
+        """Grid of the voxels."""
+        return self.pixels.grid
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Timepoint:
+    """Series that were acquired in one session.
+
+    Parameters
+    ----------
+    label : str
+        Unique label, e.g. ``pre ferumoxytol``.
+    instant : datetime or None
+        Start of the session.
+    series : tuple of Series
+        Its series.
+    """
+
+    label: str
+    instant: datetime | None
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Study:
+    """Everything that was read for one patient.
+
+    Parameters
+    ----------
+    pseudonym : str
+        Stands for the patient in every output.
+    timepoints : tuple of Timepoint
+        In order of time; labels are unique.
+    regions : tuple of LesionSet
+        Imported masks on the grid that they were drawn on.
+    overrides : Mapping
+        Every fact that a user entered: key, value.
+    input_hash : str
+        SHA-256 over the hashes of all series and regions.
+    """
+
+    pseudonym: str
+    timepoints: tuple[Timepoint, ...]
+    regions: tuple[LesionSet, ...] = ()
+    overrides: Mapping[str, object] = field(default_factory=dict)
+    input_hash: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that labels and series keys are unique."""
+        labels = [t.label for t in self.timepoints]
+        keys = [s.key for s in self.series]
+        if len(set(labels)) != len(labels) or len(set(keys)) != len(keys):
+            raise InputError(
+                "labels of timepoints and keys of series are unique",
+                code="E_STUDY",
+                value=(labels, keys),
+            )
+
+    @property
+    def series(self) -> tuple[Series, ...]:
+        """All series of all timepoints, in order."""
+        return tuple(s for t in self.timepoints for s in t.series)
+
+    def find(self, role: Role) -> Series | None:
+        """Return the series that plays a role.
+
+        Parameters
+        ----------
+        role : Role
+            The role.
+
+        Returns
+        -------
+        Series or None
+            The first one, or None.
+        """
+        return next((s for s in self.series if s.role == role), None)
+
+    def __repr__(self) -> str:
+        """Short form."""
+        keys = ", ".join(s.key for s in self.series)
+        return f"Study({self.pseudonym}: {keys}; {len(self.regions)} region sets)"

@@ -1,0 +1,202 @@
+"""Quantities and units: what a number means, with DICOM code and UCUM unit.
+
+Codes that the DICOM standard does not have are local ones of the scheme ``99EPRIMG``; they are
+listed in the documentation (reference, quantities).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from eprimg.errors import UnitsError
+
+__all__ = ["QUANTITIES", "UNITS", "Code", "Quantity", "Unit", "quantity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded concept: value, scheme and meaning.
+
+    Parameters
+    ----------
+    value, scheme, meaning : str
+        As in a DICOM code sequence item.
+    """
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit of measure.
+
+    Parameters
+    ----------
+    key : str
+        Suffix used in column and field names, e.g. ``per_s``.
+    ucum : str
+        UCUM expression, e.g. ``/s``.
+    text : str
+        What a reader sees, e.g. ``1/s``.
+    """
+
+    key: str
+    ucum: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A kind of number, with its unit and codes.
+
+    Parameters
+    ----------
+    key : str
+        Stable key, e.g. ``r2star``.
+    name : str
+        What a reader sees, e.g. ``R2*``.
+    unit : Unit
+        The unit of every number of this quantity.
+    code : Code
+        DICOM code, or a local one of scheme ``99EPRIMG``.
+    """
+
+    key: str
+    name: str
+    unit: Unit
+    code: Code
+
+    @property
+    def column(self) -> str:
+        """Name of a table column: the key followed by the unit, e.g. ``r2star_per_s``."""
+        return f"{self.key}_{self.unit.key}" if self.unit.key else self.key
+
+    def require(self, key: str) -> None:
+        """Refuse a quantity that is not the expected one.
+
+        Parameters
+        ----------
+        key : str
+            Key of the quantity that the calculation needs.
+
+        Raises
+        ------
+        UnitsError
+            With code ``E_QUANTITY``.
+        """
+        if self.key != key:
+            raise UnitsError(
+                f"this calculation needs {QUANTITIES[key].name}, not {self.name}",
+                code="E_QUANTITY",
+                value=self.key,
+                action="pass the right map",
+            )
+
+
+_U = {
+    "per_s": Unit("per_s", "/s", "1/s"),
+    "g_per_ml": Unit("", "g/ml{SUVbw}", "g/mL"),
+    "g_per_ml_lean": Unit("", "g/ml{SUVlbm(Janma)}", "g/mL"),
+    "cm2_per_ml": Unit("", "cm2/ml{SUVbsa}", "cm²/mL"),
+    "bq_per_ml": Unit("bq_per_ml", "Bq/ml", "Bq/mL"),
+    "percent_per_kg": Unit("", "%/kg", "%ID/kg"),
+    "percent_per_ml": Unit("", "%/ml", "%ID/mL"),
+    "ml": Unit("ml", "ml", "mL"),
+    "ratio": Unit("", "1", "ratio"),
+    "arbitrary": Unit("", "[arb'U]", "arbitrary"),
+    "hu": Unit("hu", "[hnsf'U]", "HU"),
+}
+UNITS: Final[dict[str, Unit]] = _U
+
+
+def _local(value: str, meaning: str) -> Code:
+    return Code(value, "99EPRIMG", meaning)
+
+
+QUANTITIES: Final[dict[str, Quantity]] = {
+    q.key: q
+    for q in (
+        Quantity("signal", "MR signal", _U["arbitrary"], _local("SIGNAL", "MR magnitude signal")),
+        Quantity("hounsfield", "CT number", _U["hu"], _local("HU", "CT number")),
+        Quantity("r2star", "R2*", _U["per_s"], Code("126395", "DCM", "R2*")),
+        Quantity("s0", "S0", _U["arbitrary"], _local("S0", "MR signal at echo time zero")),
+        Quantity("dr2star", "ΔR2*", _U["per_s"], _local("DR2STAR", "Change of R2*")),
+        Quantity(
+            "rr2star90",
+            "rR2*,90",
+            _U["ratio"],
+            _local("RR2STAR90", "Mean R2* above the 90th percentile over mean spleen R2*"),
+        ),
+        Quantity(
+            "activity",
+            "activity concentration",
+            _U["bq_per_ml"],
+            _local("ACTIVITY", "Activity concentration"),
+        ),
+        Quantity("suvbw", "SUVbw", _U["g_per_ml"], Code("126401", "DCM", "SUVbw")),
+        Quantity(
+            "sul_janmahasatian",
+            "SUL (Janmahasatian)",
+            _U["g_per_ml_lean"],
+            Code("126405", "DCM", "SUVlbm(Janma)"),
+        ),
+        Quantity("suvbsa", "SUVbsa", _U["cm2_per_ml"], Code("126403", "DCM", "SUVbsa")),
+        Quantity(
+            "pid_per_kg",
+            "%ID/kg",
+            _U["percent_per_kg"],
+            _local("PIDPERKG", "Percent of injected dose per kilogram"),
+        ),
+        Quantity(
+            "pid_per_ml",
+            "%ID/mL",
+            _U["percent_per_ml"],
+            _local("PIDPERML", "Percent of injected dose per millilitre"),
+        ),
+        Quantity("volume", "volume", _U["ml"], Code("118565006", "SCT", "Volume")),
+        Quantity(
+            "lesion_blood_ratio",
+            "lesion/blood",
+            _U["ratio"],
+            _local("LESIONBLOOD", "Lesion to blood pool ratio"),
+        ),
+        Quantity(
+            "lesion_muscle_ratio",
+            "lesion/muscle",
+            _U["ratio"],
+            _local("LESIONMUSCLE", "Lesion to muscle ratio"),
+        ),
+    )
+}
+
+
+def quantity(key: str) -> Quantity:
+    """Look a quantity up by its key.
+
+    Parameters
+    ----------
+    key : str
+        E.g. ``"r2star"``.
+
+    Returns
+    -------
+    Quantity
+        The record.
+
+    Raises
+    ------
+    UnitsError
+        With code ``E_QUANTITY`` when the key is unknown.
+    """
+    try:
+        return QUANTITIES[key]
+    except KeyError:
+        raise UnitsError(
+            f"no quantity is called {key!r}",
+            code="E_QUANTITY",
+            value=key,
+            action=f"use one of: {', '.join(sorted(QUANTITIES))}",
+        ) from None

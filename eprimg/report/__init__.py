@@ -1,0 +1,1 @@
+"""Case to figures and one self-contained HTML page."""

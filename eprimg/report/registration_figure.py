@@ -1,0 +1,226 @@
+"""Registration check: the moved series against the reference, before and after."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from eprimg.model.case import Case
+from eprimg.model.study import Role, Series
+from eprimg.model.transform import Registration, Transform
+from eprimg.report.drawing import draw_grey, dress_plane, new_figure, style
+from eprimg.report.layers import Layer, first_echo, signal_window
+from eprimg.report.picture import Picture, to_png
+from eprimg.report.planes import VIEWS, Plane, bounds_mm, make_plane, sample_plane
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["checkerboard", "edge_mask", "registration_picture"]
+
+FloatArray = npt.NDArray[np.float64]
+
+_PIXEL_MM = 1.5
+_TILE_MM = 30.0
+_PANEL_IN = 2.45
+_EDGE = (0.84, 0.37, 0.0)
+
+
+def checkerboard(first: FloatArray, second: FloatArray, tile: int) -> FloatArray:
+    """Alternate tiles of two pictures.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (rows, columns)
+        Pictures of the same plane; the tile at the upper left shows the first.
+    tile : int
+        Size of a tile in pixels.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns)
+        The mixture.
+    """
+    rows, columns = np.indices(first.shape)
+    return np.where((rows // tile + columns // tile) % 2 == 0, first, second)
+
+
+def edge_mask(
+    cut: FloatArray, *, smooth_pixels: float = 1.2, share: float = 0.06
+) -> npt.NDArray[np.bool_]:
+    """Find the strongest edges of a picture.
+
+    Parameters
+    ----------
+    cut : ndarray, shape (rows, columns)
+        Picture; NaN counts as the lowest value.
+    smooth_pixels : float
+        Width of the Gaussian derivative.
+    share : float
+        Part of the pixels that may become edges.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows, columns)
+        Thin lines where the gradient is strongest along its own direction.
+    """
+    seen = np.isfinite(cut)
+    if not seen.any():
+        return np.zeros(cut.shape, dtype=np.bool_)
+    filled = np.where(seen, cut, np.nanmin(cut))
+    down = ndimage.gaussian_filter(filled, smooth_pixels, order=(1, 0))
+    right = ndimage.gaussian_filter(filled, smooth_pixels, order=(0, 1))
+    strength = np.hypot(down, right)
+    # The rim of the field of view is no anatomy.
+    strength[~ndimage.binary_erosion(seen, iterations=3, border_value=1)] = 0
+    safe = np.where(strength > 0, strength, 1)
+    rows, columns = np.indices(cut.shape, dtype=np.float64)
+    ridge = np.ones(cut.shape, dtype=np.bool_)
+    for sign in (1, -1):
+        beside = ndimage.map_coordinates(
+            strength,
+            [rows + sign * down / safe, columns + sign * right / safe],
+            order=1,
+            mode="nearest",
+        )
+        ridge &= strength >= beside
+    positive = strength[strength > 0]
+    if positive.size == 0:
+        return np.zeros(cut.shape, dtype=np.bool_)
+    limit = max(float(np.quantile(strength, 1 - 3 * share)), 0.05 * float(positive.max()))
+    return np.asarray(ridge & (strength > limit), dtype=np.bool_)
+
+
+def registration_picture(
+    case: Case, registration: Registration, centre_mm: FloatArray | None
+) -> Picture | None:
+    """Draw a registration in three planes: checkerboard, edges after, edges before.
+
+    Parameters
+    ----------
+    case : Case
+        The case.
+    registration : Registration
+        What is checked, whether accepted or not.
+    centre_mm : ndarray, shape (3,), or None
+        Where the planes cross, in the fixed frame; the centre of the fixed grid by default.
+
+    Returns
+    -------
+    Picture or None
+        PNG; None when one of the series is not there or its frames do not fit.
+    """
+    found = {s.key: s for s in case.study.series}
+    fixed, moving = found.get(registration.fixed), found.get(registration.moving)
+    ends = (registration.transform.from_frame, registration.transform.to_frame)
+    if (
+        fixed is None
+        or moving is None
+        or ends != (fixed.grid.frame_of_reference, moving.grid.frame_of_reference)
+    ):
+        return None
+    frame = fixed.grid.frame_of_reference
+    still = _layer(case, fixed, Transform.identity(frame))
+    moved = _layer(case, moving, registration.transform)
+    unmoved = _layer(case, moving, Transform.identity(*ends))
+    low, high = bounds_mm([(still.grid, still.transform)])
+    centre = (low + high) / 2 if centre_mm is None else np.asarray(centre_mm)
+    size = np.minimum(high - low, 380.0)
+    place = (low + high) / 2
+    planes = []
+    for view, across, width in (("axial", 2, 0), ("coronal", 1, 0), ("sagittal", 0, 1)):
+        at = place.copy()
+        at[across] = centre[across]
+        # A patient is wider than deep: the empty front and back of an axial plane are left out.
+        height = min(size[1], 0.75 * size[0]) if view == "axial" else size[2]
+        planes.append(
+            make_plane(
+                view,
+                at,
+                frame_of_reference=frame,
+                width_mm=size[width],
+                height_mm=height,
+                pixel_mm=_PIXEL_MM,
+            )
+        )
+    assert tuple(p.view for p in planes) == VIEWS
+    return _draw(registration, still, moved, unmoved, planes)
+
+
+def _draw(
+    registration: Registration, still: Layer, moved: Layer, unmoved: Layer, planes: list[Plane]
+) -> Picture:
+    tallest = max(p.shape[0] for p in planes)
+    scale = _PANEL_IN / max(p.shape[1] for p in planes)
+    row_in, gap, left, top = tallest * scale, 0.05, 0.46, 0.27
+    widths = [p.shape[1] * scale for p in planes]
+    rows = ("checkerboard", "aligned:\nreference edges", "not aligned:\nreference edges")
+    width = left + sum(widths) + gap * len(planes) + 0.05
+    height = top + len(rows) * (row_in + gap) + 0.04
+    with style():
+        figure = new_figure(width, height)
+        x = left
+        for plane, wide in zip(planes, widths, strict=True):
+            tall = plane.shape[0] * scale
+            cuts = [_scaled(layer, plane) for layer in (still, moved, unmoved)]
+            edges = edge_mask(cuts[0])
+            for row in range(len(rows)):
+                y = height - top - row * (row_in + gap) - (row_in + tall) / 2
+                axes = figure.add_axes((x / width, y / height, wide / width, tall / height))
+                if row == 0:
+                    mixed = checkerboard(cuts[0], cuts[1], round(_TILE_MM / plane.pixel_mm))
+                    draw_grey(axes, mixed, plane, low=0, high=1)
+                    axes.set_title(plane.view, pad=4)
+                else:
+                    draw_grey(axes, cuts[row], plane, low=0, high=1)
+                    _overlay(axes, edges, plane)
+                dress_plane(axes, plane, scale_mm=50.0)
+            x += wide + gap
+        for row, words in enumerate(rows):
+            figure.text(
+                0.21 / width,
+                (height - top - row * (row_in + gap) - row_in / 2) / height,
+                words,
+                rotation=90,
+                ha="center",
+                va="center",
+                weight="bold",
+                linespacing=1.35,
+            )
+        return to_png(
+            figure,
+            f"Registration check of {registration.moving} to "
+            f"{registration.fixed}: checkerboard of both, then the edges of "
+            f"{registration.fixed} drawn over {registration.moving} with and without "
+            "the transform, in axial, coronal and sagittal planes.",
+        )
+
+
+def _overlay(axes: Axes, edges: npt.NDArray[np.bool_], plane: Plane) -> None:
+    colours = np.zeros((*plane.shape, 4))
+    colours[..., :3] = _EDGE
+    colours[..., 3] = edges
+    axes.imshow(colours, extent=plane.extent_mm, interpolation="nearest", aspect="equal")
+
+
+def _layer(case: Case, series: Series, transform: Transform) -> Layer:
+    """Look at a series in a window between 0 and 1 of its own."""
+    values = first_echo(series)
+    low, high = signal_window(values)
+    if series.role == Role.CT:
+        low, high = -160.0, 240.0
+    if series.role == Role.PET:
+        # Uptake spans decades: the organs and the skin, not the hottest lesion, show the fit.
+        sample = values[::2, ::2, ::2]
+        sample = sample[sample > 0.05 * np.nanpercentile(sample, 99.9)]
+        high = float(np.percentile(sample, 97)) if sample.size else high
+    return Layer(str(series.role), "", values, series.grid, transform, low, high, "gray")
+
+
+def _scaled(layer: Layer, plane: Plane) -> FloatArray:
+    cut = sample_plane(layer.values, layer.grid, plane, transform=layer.transform)
+    scaled = np.clip((cut - layer.low) / (layer.high - layer.low), 0, 1)
+    return np.sqrt(scaled) if layer.title == str(Role.PET) else scaled

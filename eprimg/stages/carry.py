@@ -1,0 +1,248 @@
+"""How stages bring maps and labels from one series' grid to another, once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from eprimg.errors import GeometryError, InputError
+from eprimg.kernels.resample import resample_labels, resample_map
+from eprimg.model.grid import Grid
+from eprimg.model.lesions import LesionSet
+from eprimg.model.maps import QuantityMap
+from eprimg.model.study import Role, Series, Study
+from eprimg.model.transform import Registration, Transform
+
+__all__ = [
+    "carry_labels",
+    "carry_map",
+    "fingerprints",
+    "output_to_input",
+    "reference_series",
+    "transform_to",
+]
+
+_ON_LATTICE = 1e-3
+"""Part of a voxel (or of a slope per voxel) by which two lattices may differ and still be one."""
+
+_REFERENCE_ORDER = (Role.MR_PRE, Role.MR_POST, Role.PET)
+
+
+def reference_series(study: Study) -> Series:
+    """Return the series whose grid carries regions and registered maps.
+
+    Parameters
+    ----------
+    study : Study
+        What was read.
+
+    Returns
+    -------
+    Series
+        MR before ferumoxytol, else MR after it, else PET.
+
+    Raises
+    ------
+    InputError
+        ``E_NO_SERIES`` when the study has none of the three.
+    """
+    for role in _REFERENCE_ORDER:
+        series = study.find(role)
+        if series is not None:
+            return series
+    raise InputError(
+        "the study has no R2* series and no PET series",
+        code="E_NO_SERIES",
+        where=study.pseudonym,
+        action="look at `eprimg scan`; give roles in study.toml",
+    )
+
+
+def transform_to(
+    study: Study, registrations: Sequence[Registration], series: Series
+) -> Transform | None:
+    """Return the transform from the reference series to a series.
+
+    Parameters
+    ----------
+    study : Study
+        What was read.
+    registrations : sequence of Registration
+        Estimated transforms.
+    series : Series
+        Where points shall go.
+
+    Returns
+    -------
+    Transform or None
+        Identity for the reference series itself; None when the series was not registered or its
+        registration was not accepted.
+    """
+    reference = reference_series(study)
+    if series.key == reference.key:
+        return Transform.identity(reference.grid.frame_of_reference)
+    for registration in registrations:
+        if registration.moving == series.key and registration.fixed == reference.key:
+            return registration.transform if registration.accepted else None
+    return None
+
+
+def output_to_input(output: Grid, source: Grid, transform: Transform) -> npt.NDArray[np.float64]:
+    """Compose output index -> LPS -> transform -> input index into one matrix.
+
+    Parameters
+    ----------
+    output : Grid
+        Grid of the result.
+    source : Grid
+        Grid of the values.
+    transform : Transform
+        From the frame of ``output`` to the frame of ``source``.
+
+    Returns
+    -------
+    ndarray, shape (4, 4)
+        Affine between indices (k, j, i, 1).
+
+    Raises
+    ------
+    GeometryError
+        ``E_FOR`` when the frames do not join.
+    """
+    frames = (output.frame_of_reference, source.frame_of_reference)
+    if (transform.from_frame, transform.to_frame) != frames:
+        raise GeometryError(
+            "the transform does not lead from the frame of the output to the frame of the values",
+            code="E_FOR",
+            value=(transform.from_frame, transform.to_frame, *frames),
+            action="register the series, or pass the transform of this pair",
+        )
+    matrix = np.linalg.inv(source.affine) @ transform.matrix @ output.affine
+    matrix[3] = (0.0, 0.0, 0.0, 1.0)
+    return np.asarray(matrix)
+
+
+def carry_map(native: QuantityMap, grid: Grid, transform: Transform, *, order: int) -> QuantityMap:
+    """Resample a map once onto another grid.
+
+    Parameters
+    ----------
+    native : QuantityMap
+        Map on its own grid.
+    grid : Grid
+        Where it is wanted.
+    transform : Transform
+        From the frame of ``grid`` to the frame of the map.
+    order : int
+        3: cubic B-spline with clipped overshoot; 1: linear.
+
+    Returns
+    -------
+    QuantityMap
+        Same quantity; its method says how it was resampled.
+    """
+    matrix = output_to_input(grid, native.grid, transform)
+    moved = resample_map(
+        native.values,
+        output_to_input=matrix,
+        output_shape=grid.shape,
+        order=3 if order == 3 else 1,
+        valid=native.valid,
+    )
+    error = None
+    if native.standard_error is not None:
+        usable = native.valid & np.isfinite(native.standard_error)
+        if usable.any():
+            # Linear: an error is carried, not sharpened.
+            error = np.asarray(
+                resample_map(
+                    native.standard_error,
+                    output_to_input=matrix,
+                    output_shape=grid.shape,
+                    order=1,
+                    valid=usable,
+                ).values
+            )
+    how = "cubic B-spline, overshoot clipped to the neighbours" if order == 3 else "linear"
+    method = (
+        f"{native.method} The map was resampled once to the reference grid through the "
+        f"registration ({how})."
+    )
+    if error is not None:
+        method += (
+            " Its standard error was carried linearly; the smoothing of noise by the "
+            "interpolation is not counted."
+        )
+    return QuantityMap(
+        values=moved.values,
+        grid=grid,
+        quantity=native.quantity,
+        valid=moved.valid,
+        method=method,
+        sources=native.sources,
+        standard_error=error,
+        facts={**native.facts, "interpolation": how},
+    )
+
+
+def carry_labels(
+    labels: npt.NDArray[Any], source: Grid, target: Grid, transform: Transform
+) -> npt.NDArray[np.int32]:
+    """Carry labels to another grid by signed distance, region by region.
+
+    Parameters
+    ----------
+    labels : ndarray of integer
+        Labels on ``source``.
+    source, target : Grid
+        From where, to where.
+    transform : Transform
+        From the frame of ``target`` to the frame of ``source``.
+
+    Returns
+    -------
+    ndarray of int32
+        Labels on ``target``.
+    """
+    matrix = output_to_input(target, source, transform)
+    # The same lattice, as in a segmentation that stores only its occupied slices: copy exactly.
+    whole = np.eye(4)
+    whole[:3, 3] = np.round(matrix[:3, 3])
+    same_lattice = bool(np.abs(matrix - whole).max() < _ON_LATTICE)
+    return resample_labels(
+        np.ascontiguousarray(labels, dtype=np.int32),
+        output_to_input=whole if same_lattice else matrix,
+        output_shape=target.shape,
+        input_spacing_mm=source.spacing_mm,
+        method="nearest" if same_lattice else "signed-distance",
+    )
+
+
+def fingerprints(lesions: LesionSet) -> dict[str, str]:
+    """Tell the outline of every region, so that an edit is noticed.
+
+    Parameters
+    ----------
+    lesions : LesionSet
+        Regions on the reference grid.
+
+    Returns
+    -------
+    dict of str to str
+        Hash of the voxels of each region, by its id as text.
+    """
+    labels = np.asarray(lesions.labels, dtype=np.int32)
+    boxes = ndimage.find_objects(labels)
+    found = {}
+    for region in lesions.regions:
+        box = boxes[region.id - 1] if region.id <= len(boxes) else None
+        digest = hashlib.sha256(repr((box, labels.shape)).encode())
+        if box is not None:
+            digest.update(np.packbits(labels[box] == region.id).tobytes())
+        found[str(region.id)] = digest.hexdigest()[:16]
+    return found

@@ -1,0 +1,351 @@
+"""The MR part of the measure stage: R2*, its change, and the tail ratio to the spleen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from eprimg.config import Config
+from eprimg.kernels.labels import LabelStatistics, label_statistics
+from eprimg.model.lesions import LesionSet, Measurement
+from eprimg.model.maps import QuantityMap
+
+__all__ = ["find_number", "measure_differences", "measure_r2star", "rim_gradient_per_mm"]
+
+_MEDIAN_OVER_MEAN = math.sqrt(math.pi / 2)
+"""Standard error of a median over that of a mean, for normal errors and many voxels."""
+
+_TAIL_ERROR = "none: a mean above a quantile is raised by noise, and no repeatability is published"
+
+Numbers = dict[int, list[Measurement]]
+Kept = Mapping[int, tuple[Measurement, ...]]
+
+NAN = float("nan")
+
+
+def find_number(
+    numbers: Numbers, kept: Kept, region: int, quantity: str, statistic: str, source: str
+) -> Measurement | None:
+    """Find a number among the new ones, else among those that were kept.
+
+    Parameters
+    ----------
+    numbers : dict
+        New measurements by region id.
+    kept : Mapping
+        Measurements of regions that are not measured again.
+    region : int
+        Region id.
+    quantity, statistic, source : str
+        As in `Measurement`.
+
+    Returns
+    -------
+    Measurement or None
+        The number.
+    """
+    for m in numbers.get(region, kept.get(region, ())):
+        if (m.quantity, m.statistic, m.source) == (quantity, statistic, source):
+            return m
+    return None
+
+
+def measure_r2star(
+    numbers: Numbers, native: LesionSet, r2star: QuantityMap, source: str, config: Config
+) -> None:
+    """Measure R2* on its native grid and append the numbers.
+
+    Parameters
+    ----------
+    numbers : dict
+        Measurements by region id; grows.
+    native : LesionSet
+        Labels on the grid of the map.
+    r2star : QuantityMap
+        R2* map.
+    source : str
+        ``mr_pre`` or ``mr_post``.
+    config : Config
+        Settings.
+    """
+    native.grid.require_match(r2star.grid, what="labels and R2* map")
+    tail = config.measure.tail_quantile
+    stats = label_statistics(
+        r2star.values,
+        native.labels,
+        voxel_volume_ml=native.grid.voxel_volume_ml,
+        valid=r2star.valid,
+        quantiles=(0.25, 0.75),
+        tail=tail,
+    )
+    row_of = {int(label): row for row, label in enumerate(stats.label)}
+    grid = f"native {source}"
+    tail_name = tail_statistic(tail)
+    for number, measured in numbers.items():
+        row = row_of.get(number)
+        n = 0 if row is None else int(stats.n_valid[row])
+        if row is None or n == 0:
+            note = (
+                f"no voxel of the region lies on the {source} grid"
+                if row is None
+                else "R2* could not be fitted in any voxel of the region"
+            )
+            for name in ("median", "mean", "sd", "p25", "p75", tail_name):
+                measured.append(
+                    Measurement(
+                        "r2star",
+                        name,
+                        source,
+                        NAN,
+                        NAN,
+                        "none: nothing was measured",
+                        0,
+                        grid,
+                        note,
+                    )
+                )
+            continue
+        failed = int(stats.count[row]) - n
+        note = (
+            f"{failed} of {int(stats.count[row])} voxels could not be fitted and are left out"
+            if failed
+            else ""
+        )
+        error, covers = _mean_error(r2star, native, stats, row)
+        for name, value, se, said in (
+            ("median", stats.median[row], error * _MEDIAN_OVER_MEAN, covers),
+            ("mean", stats.mean[row], error, covers),
+            ("sd", stats.sd[row], NAN, "none: spread of the voxels"),
+            ("p25", stats.quantiles[row, 0], NAN, "none: quantile of the voxels"),
+            ("p75", stats.quantiles[row, 1], NAN, "none: quantile of the voxels"),
+            (
+                tail_name,
+                stats.tail_mean[row],
+                NAN,
+                _TAIL_ERROR,
+            ),
+        ):
+            used = int(stats.tail_count[row]) if name == tail_name else n
+            measured.append(
+                Measurement("r2star", name, source, float(value), float(se), said, used, grid, note)
+            )
+
+
+def tail_statistic(tail: float) -> str:
+    """Name the mean above a quantile.
+
+    Parameters
+    ----------
+    tail : float
+        Quantile, e.g. 0.9.
+
+    Returns
+    -------
+    str
+        E.g. ``p90_mean``.
+    """
+    return f"p{100 * tail:g}_mean"
+
+
+def measure_differences(
+    numbers: Numbers,
+    kept: Kept,
+    lesions: LesionSet,
+    registered: Mapping[str, QuantityMap],
+    registration_error: tuple[float, str],
+    config: Config,
+) -> None:
+    """Append dR2* (native and voxel-wise), its registration term and rR2*,90.
+
+    Parameters
+    ----------
+    numbers : dict
+        Measurements by region id; grows.
+    kept : Mapping
+        Measurements of regions that are not measured again (the spleen may be one).
+    lesions : LesionSet
+        Regions on the reference grid.
+    registered : Mapping of str to QuantityMap
+        Maps on the reference grid.
+    registration_error : tuple of (float, str)
+        Error between the sessions in mm, and its origin in words.
+    config : Config
+        Settings.
+    """
+    for number, measured in numbers.items():
+        for statistic in ("median", "mean"):
+            pre = find_number(numbers, kept, number, "r2star", statistic, "mr_pre")
+            post = find_number(numbers, kept, number, "r2star", statistic, "mr_post")
+            if pre is not None and post is not None:
+                measured.append(_native_difference(pre, post, statistic))
+    _tail_ratio(numbers, kept, lesions, config)
+    change = registered.get("dr2star")
+    if change is not None:
+        _voxelwise(numbers, lesions, change, registration_error)
+
+
+def _native_difference(pre: Measurement, post: Measurement, statistic: str) -> Measurement:
+    value = post.value - pre.value
+    error = math.hypot(post.uncertainty, pre.uncertainty)
+    notes = [f"{m.source}: {m.note}" for m in (pre, post) if m.note]
+    return Measurement(
+        "dr2star",
+        statistic,
+        "mr_post-mr_pre",
+        value,
+        error,
+        f"in quadrature, after: {post.uncertainty_note}; before: {pre.uncertainty_note}; "
+        "registration and repeatability not included: a lower bound",
+        min(pre.n_voxels, post.n_voxels),
+        "native mr_post and native mr_pre",
+        "; ".join(notes),
+    )
+
+
+def _mean_error(
+    r2star: QuantityMap, native: LesionSet, stats: LabelStatistics, row: int
+) -> tuple[float, str]:
+    """Give the standard error of a region's mean from the fit errors, else from the spread."""
+    n = int(stats.n_valid[row])
+    if r2star.standard_error is not None:
+        inside = (native.labels == stats.label[row]) & r2star.valid
+        errors = np.asarray(r2star.standard_error[inside], dtype=np.float64)
+        if errors.size and np.isfinite(errors).all():
+            return float(np.sqrt(np.sum(errors**2)) / errors.size), (
+                "fit noise of the voxels, taken as independent; a lower bound"
+            )
+    if n > 1:
+        return float(stats.sd[row] / math.sqrt(n)), (
+            "spread of the voxels over the root of their number (the fit gives no error in every "
+            "voxel); a lower bound"
+        )
+    return NAN, "none: one voxel without a fit error"
+
+
+def _tail_ratio(numbers: Numbers, kept: Kept, lesions: LesionSet, config: Config) -> None:
+    tail = config.measure.tail_quantile
+    spleen = lesions.reference("spleen")
+    for number, measured in numbers.items():
+        top = find_number(numbers, kept, number, "r2star", tail_statistic(tail), "mr_post")
+        if top is None:
+            continue
+        value, note = NAN, ""
+        if abs(tail - 0.9) > 1e-9:
+            note = f"not computed: measure.tail_quantile is {tail:g}, the published ratio uses 0.9"
+        elif spleen is None:
+            note = "not computed: there is no spleen region"
+        else:
+            below = find_number(numbers, kept, spleen.id, "r2star", "mean", "mr_post")
+            if below is None or not below.value > 0:
+                note = "not computed: R2* of the spleen was not measured"
+            else:
+                value = top.value / below.value
+                note = top.note
+        measured.append(
+            Measurement(
+                "rr2star90",
+                "ratio",
+                "mr_post",
+                value,
+                NAN,
+                _TAIL_ERROR,
+                top.n_voxels,
+                "native mr_post",
+                note,
+            )
+        )
+
+
+def _voxelwise(
+    numbers: Numbers,
+    lesions: LesionSet,
+    change: QuantityMap,
+    registration_error: tuple[float, str],
+) -> None:
+    lesions.grid.require_match(change.grid, what="regions and registered ΔR2* map")
+    stats = label_statistics(
+        change.values,
+        lesions.labels,
+        voxel_volume_ml=lesions.grid.voxel_volume_ml,
+        valid=change.valid,
+    )
+    row_of = {int(label): row for row, label in enumerate(stats.label)}
+    boxes = ndimage.find_objects(np.asarray(lesions.labels, dtype=np.int32))
+    error_mm, origin = registration_error
+    for number, measured in numbers.items():
+        row = row_of.get(number)
+        n = 0 if row is None else int(stats.n_valid[row])
+        note = "" if n else "no valid voxel of the registered ΔR2* map in the region"
+        for name, values in (("median", stats.median), ("mean", stats.mean)):
+            value = float(values[row]) if row is not None and n else NAN
+            measured.append(
+                Measurement(
+                    "dr2star",
+                    name,
+                    "registered",
+                    value,
+                    NAN,
+                    "none: interpolated voxels are not independent; see the native difference",
+                    n,
+                    "reference grid",
+                    note,
+                )
+            )
+        gradient = NAN
+        if n and number - 1 < len(boxes) and boxes[number - 1] is not None:
+            gradient = rim_gradient_per_mm(change, lesions.labels, number, boxes[number - 1])
+        measured.append(
+            Measurement(
+                "dr2star",
+                "registration_error_term",
+                "mr_post-mr_pre",
+                gradient * error_mm,
+                NAN,
+                "none: is itself an error",
+                n,
+                "reference grid",
+                f"mean gradient of ΔR2* at the rim of the region, {gradient:.3g} 1/s per mm, times "
+                f"the {origin}",
+            )
+        )
+
+
+def rim_gradient_per_mm(
+    change: QuantityMap,
+    labels: npt.NDArray[np.integer],
+    number: int,
+    box: tuple[slice, ...],
+) -> float:
+    """Mean gradient of a map over the voxels on both sides of a region's border.
+
+    Parameters
+    ----------
+    change : QuantityMap
+        Map on the grid of the labels.
+    labels : ndarray of integer
+        Labels.
+    number : int
+        The region.
+    box : tuple of slice
+        Its bounding box.
+
+    Returns
+    -------
+    float
+        In the unit of the map per mm; NaN when no rim voxel has valid neighbours.
+    """
+    wide = tuple(slice(max(b.start - 2, 0), b.stop + 2) for b in box)
+    inside = labels[wide] == number
+    rim = ndimage.binary_dilation(inside) & ~ndimage.binary_erosion(inside)
+    values = np.where(change.valid[wide], change.values[wide], np.nan).astype(np.float64)
+    squared = np.zeros(values.shape)
+    for axis, step in enumerate(change.grid.spacing_mm):
+        if values.shape[axis] > 1:
+            squared += np.gradient(values, step, axis=axis) ** 2
+    found = np.sqrt(squared)[rim]
+    found = found[np.isfinite(found)]
+    return float(found.mean()) if found.size else NAN

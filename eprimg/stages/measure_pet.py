@@ -1,0 +1,166 @@
+"""The PET part of the measure stage: SUVbw, SUL, %ID/kg and ratios, on the native PET grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from eprimg.config import Config
+from eprimg.kernels.labels import label_statistics
+from eprimg.kernels.peak import suv_peak
+from eprimg.model.lesions import LesionSet, Measurement
+from eprimg.model.maps import QuantityMap
+from eprimg.stages.measure_mr import NAN, Kept, Numbers, find_number
+
+__all__ = ["measure_pet"]
+
+_SOURCE = "pet"
+_GRID = "native pet"
+_KEYS = ("suvbw", "pid_per_kg", "sul_janmahasatian")
+_RATIOS = (("lesion_blood_ratio", "blood"), ("lesion_muscle_ratio", "muscle"))
+
+
+def measure_pet(
+    numbers: Numbers,
+    kept: Kept,
+    native: LesionSet,
+    maps: Mapping[str, QuantityMap],
+    config: Config,
+) -> None:
+    """Measure PET quantities on the native PET grid and append the numbers.
+
+    Parameters
+    ----------
+    numbers : dict
+        Measurements by region id; grows.
+    kept : Mapping
+        Measurements of regions that are not measured again.
+    native : LesionSet
+        Labels on the PET grid.
+    maps : Mapping of str to QuantityMap
+        Native maps.
+    config : Config
+        Settings.
+    """
+    for key in _KEYS:
+        if key in maps:
+            _measure_map(numbers, native, maps[key], key, config)
+    _ratios(numbers, kept, native, "suvbw" if "suvbw" in maps else "pid_per_kg")
+
+
+def _measure_map(
+    numbers: Numbers, native: LesionSet, uptake: QuantityMap, key: str, config: Config
+) -> None:
+    native.grid.require_match(uptake.grid, what="labels and PET map")
+    stats = label_statistics(
+        uptake.values,
+        native.labels,
+        voxel_volume_ml=native.grid.voxel_volume_ml,
+        valid=uptake.valid,
+    )
+    diameter = config.measure.peak_diameter_mm
+    peaks = suv_peak(
+        uptake.values,
+        native.labels,
+        native.grid.spacing_mm,
+        diameter_mm=diameter,
+        valid=uptake.valid,
+    )
+    row_of = {int(label): row for row, label in enumerate(stats.label)}
+    organs = {r.id for r in native.references}
+    peak_of = {int(label): row for row, label in enumerate(peaks.label)}
+    sphere_voxels = math.pi / 6 * diameter**3 / 1000.0 / native.grid.voxel_volume_ml
+    for number, measured in numbers.items():
+        row = row_of.get(number)
+        n = 0 if row is None else int(stats.n_valid[row])
+        if row is None or n == 0:
+            note = "no valid voxel of the region lies on the PET grid"
+            for name in ("mean", "max", "peak", "sd", "median"):
+                measured.append(
+                    Measurement(
+                        key, name, _SOURCE, NAN, NAN, "none: nothing was measured", 0, _GRID, note
+                    )
+                )
+            continue
+        sd = float(stats.sd[row])
+        mean_error = sd / math.sqrt(n)
+        spread = (
+            "spread of the voxels in the region over the root of {}; neighbours are "
+            "correlated, delineation and calibration are not included: a lower bound"
+        )
+        peak = float(peaks.peak[peak_of[number]])
+        inside = float(peaks.fraction_inside[peak_of[number]])
+        peak_note = ""
+        if not math.isfinite(peak):
+            peak_note = "no sphere could be placed: the region lies in a corner of the PET volume"
+        elif inside < 0.999:
+            peak_note = (
+                f"{100 * inside:.0f} % of the sphere lies inside the PET volume: noisier "
+                "and biased up"
+            )
+        elif number in organs:
+            peak_note = "the sphere may reach into a neighbouring region; prefer the mean"
+        peak_error = sd / math.sqrt(max(min(sphere_voxels, n), 1.0))
+        for name, value, error, said, note in (
+            ("mean", float(stats.mean[row]), mean_error, spread.format("their number"), ""),
+            (
+                "max",
+                float(stats.maximum[row]),
+                NAN,
+                "none: a maximum is set by noise; see the confidence of the tier",
+                "",
+            ),
+            (
+                "peak",
+                peak,
+                peak_error if math.isfinite(peak) else NAN,
+                spread.format(f"the number of voxels in the {diameter:g} mm sphere"),
+                peak_note,
+            ),
+            ("sd", sd, NAN, "none: spread of the voxels", ""),
+            (
+                "median",
+                float(stats.median[row]),
+                mean_error * math.sqrt(math.pi / 2),
+                spread.format("their number, times 1.25 for a median"),
+                "",
+            ),
+        ):
+            measured.append(Measurement(key, name, _SOURCE, value, error, said, n, _GRID, note))
+
+
+def _ratios(numbers: Numbers, kept: Kept, native: LesionSet, key: str) -> None:
+    for name, anatomy in _RATIOS:
+        region = native.reference(anatomy)
+        if region is None:
+            continue
+        below = find_number(numbers, kept, region.id, key, "mean", _SOURCE)
+        for number, measured in numbers.items():
+            if number == region.id:
+                continue
+            above = find_number(numbers, kept, number, key, "mean", _SOURCE)
+            if above is None:
+                continue
+            value, error = NAN, NAN
+            note = f"mean of the region / mean of {region.name}"
+            if below is not None and below.value > 0:
+                value = above.value / below.value
+                if above.value > 0:
+                    error = value * math.hypot(
+                        above.uncertainty / above.value, below.uncertainty / below.value
+                    )
+            else:
+                note += f"; not computed: {region.name} was not measured"
+            measured.append(
+                Measurement(
+                    name,
+                    "ratio",
+                    _SOURCE,
+                    value,
+                    error,
+                    "spread of the voxels of both regions in quadrature: a lower bound",
+                    above.n_voxels,
+                    _GRID,
+                    note,
+                )
+            )

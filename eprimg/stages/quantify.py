@@ -1,0 +1,348 @@
+"""Stage: maps of every quantity, on the grid of their own series and once on the reference grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eprimg.config import Config
+from eprimg.errors import EprimgError, raise_faults
+from eprimg.kernels.r2star import R2STAR_REASON_TEXT, fit_r2star
+from eprimg.model.acquisition import MRAcquisition
+from eprimg.model.case import Finding, Severity, StageResult
+from eprimg.model.maps import QuantityMap
+from eprimg.model.study import Role, Series, Study
+from eprimg.model.transform import Registration
+from eprimg.model.volume import EchoStack
+from eprimg.quantities import quantity
+from eprimg.stages.carry import carry_map, reference_series, transform_to
+from eprimg.stages.quantify_pet import pet_maps
+
+__all__ = ["Progress", "Quantified", "protocol_differences", "quantify"]
+
+Progress = Callable[[str, float], None]
+"""Called with what is being done and the fraction of the stage that is done."""
+
+REGISTERED_KEYS = ("r2star_pre", "r2star_post", "suvbw", "pid_per_kg")
+"""Native maps that are also brought to the reference grid."""
+
+_FIELD_TOLERANCE_T = 0.2
+"""Two field strengths that differ less are the same class of scanner (2.89 T and 3 T)."""
+
+_ECHO_TOLERANCE = 0.01
+"""Relative difference of echo times that still is the same echo train."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Quantified:
+    """Maps of a study.
+
+    Parameters
+    ----------
+    maps : Mapping of str to QuantityMap
+        Native-grid maps by key.
+    registered : Mapping of str to QuantityMap
+        Maps on the reference grid by key.
+    """
+
+    maps: Mapping[str, QuantityMap]
+    registered: Mapping[str, QuantityMap]
+
+
+def quantify(
+    study: Study,
+    registrations: Sequence[Registration],
+    config: Config,
+    *,
+    progress: Progress | None = None,
+) -> StageResult[Quantified]:
+    """Compute R2*, SUVbw and %ID/kg maps, and bring them to the reference grid.
+
+    Parameters
+    ----------
+    study : Study
+        What was read.
+    registrations : sequence of Registration
+        From the reference series to the others; one that was not accepted gives no registered map.
+    config : Config
+        Settings.
+    progress : callable, optional
+        Called with words and the fraction done.
+
+    Returns
+    -------
+    StageResult[Quantified]
+        Native maps ``r2star_pre``, ``s0_pre``, ``r2star_post``, ``s0_post``, ``activity``,
+        ``suvbw``, ``pid_per_kg``, ``sul_janmahasatian`` as far as the series allow, and registered
+        maps ``r2star_pre``, ``r2star_post``, ``dr2star``, ``suvbw``, ``pid_per_kg``.
+
+    Raises
+    ------
+    EprimgError
+        When not one map could be made: all faults together.
+    """
+    tell = progress or (lambda text, fraction: None)
+    maps: dict[str, QuantityMap] = {}
+    findings: list[Finding] = []
+    faults: list[EprimgError] = []
+    for step, (role, phase) in enumerate(((Role.MR_PRE, "pre"), (Role.MR_POST, "post"))):
+        series = study.find(role)
+        if series is None:
+            continue
+        tell(f"R2* of {series.key}", 0.3 * step)
+        try:
+            fitted, noticed = _r2star_maps(series, phase, config)
+        except EprimgError as error:
+            faults.append(error)
+            continue
+        maps.update(fitted)
+        findings += noticed
+    pet = study.find(Role.PET)
+    if pet is not None:
+        tell("SUVbw and %ID/kg", 0.6)
+        made = pet_maps(pet)
+        maps.update(made.maps)
+        findings += made.findings
+        faults += made.faults
+    if not maps:
+        reference_series(study)
+        raise_faults(faults)
+    findings += [Finding.from_error(f) for f in faults]
+    findings += _protocol_findings(study)
+    tell("maps on the reference grid", 0.65)
+    registered, noticed = _registered_maps(study, registrations, maps, config)
+    findings += noticed
+    tell("maps done", 1.0)
+    return StageResult(Quantified(maps, registered), tuple(findings))
+
+
+def protocol_differences(study: Study) -> tuple[str, ...]:
+    """Say in what the series before and after ferumoxytol differ so that dR2* is doubtful.
+
+    Parameters
+    ----------
+    study : Study
+        What was read.
+
+    Returns
+    -------
+    tuple of str
+        Empty when field strength and echo train agree, or when one of the two series is missing.
+    """
+    pre, post = study.find(Role.MR_PRE), study.find(Role.MR_POST)
+    if pre is None or post is None:
+        return ()
+    said = []
+    fields = [
+        s.acquisition.field_strength_t.value
+        for s in (pre, post)
+        if isinstance(s.acquisition, MRAcquisition)
+    ]
+    known = [f for f in fields if f is not None]
+    if len(known) == 2 and abs(known[0] - known[1]) > _FIELD_TOLERANCE_T:
+        said.append(f"field strength {known[0]:g} T before and {known[1]:g} T after")
+    trains = [s.pixels.echo_times_s for s in (pre, post) if isinstance(s.pixels, EchoStack)]
+    if len(trains) == 2:
+        a, b = trains
+        if len(a) != len(b):
+            said.append(f"{len(a)} echoes before and {len(b)} after")
+        elif any(abs(x - y) > _ECHO_TOLERANCE * max(x, y) for x, y in zip(a, b, strict=True)):
+            said.append(f"echo times {_milliseconds(a)} before and {_milliseconds(b)} after")
+    return tuple(said)
+
+
+def _milliseconds(times_s: Sequence[float]) -> str:
+    return ", ".join(f"{1000 * t:.4g}" for t in times_s) + " ms"
+
+
+def _protocol_findings(study: Study) -> list[Finding]:
+    differences = protocol_differences(study)
+    if differences:
+        return [
+            Finding(
+                "W_PROTOCOL_DIFFERS",
+                Severity.WARNING,
+                "mr_pre, mr_post",
+                f"The series before and after ferumoxytol differ: {'; '.join(differences)}. "
+                "ΔR2* mixes this difference with uptake and is not tiered.",
+            )
+        ]
+    pre, post = study.find(Role.MR_PRE), study.find(Role.MR_POST)
+    if pre is None or post is None:
+        return []
+    unknown = [
+        s.key
+        for s in (pre, post)
+        if not isinstance(s.acquisition, MRAcquisition)
+        or s.acquisition.field_strength_t.value is None
+    ]
+    if unknown:
+        return [
+            Finding(
+                "I_FIELD_UNKNOWN",
+                Severity.INFO,
+                ", ".join(unknown),
+                "The field strength is not known, so it could not be checked that both series were "
+                "acquired at the same one. ΔR2* is only meaningful if they were.",
+            )
+        ]
+    return []
+
+
+def _r2star_maps(
+    series: Series, phase: str, config: Config
+) -> tuple[dict[str, QuantityMap], list[Finding]]:
+    stack = series.pixels
+    assert isinstance(stack, EchoStack)
+    fit = fit_r2star(
+        stack.volume.data,
+        stack.echo_times_s,
+        method="loglin" if config.r2star.method == "loglin" else "nlls",
+        threads=config.threads or None,
+    )
+    words = {int(reason): text for reason, text in R2STAR_REASON_TEXT.items()}
+    valid = np.isfinite(fit.r2star_per_s)
+    n = len(stack.echo_times_s)
+    estimator = {
+        "nlls": "non-linear least squares of S = S0 exp(-R2* TE) (variable projection)",
+        "loglin": "straight line through the logarithm of the signal",
+    }[config.r2star.method]
+    method = (
+        f"R2* per voxel by {estimator} on the magnitude of {n} echoes at "
+        f"{_milliseconds(stack.echo_times_s)} of {series.key}; no noise-floor correction."
+    )
+    if n == 2:
+        method += " Two echoes leave no residual: there is no standard error."
+    facts: dict[str, Any] = {
+        "estimator": config.r2star.method,
+        "echo_times_s": list(stack.echo_times_s),
+        "n_echoes": n,
+        "noise_floor_product": config.r2star.noise_floor_product,
+    }
+    if isinstance(series.acquisition, MRAcquisition):
+        facts["field_strength_t"] = series.acquisition.field_strength_t.value
+        facts["agent_phase"] = series.acquisition.agent_phase
+    shared: dict[str, Any] = {
+        "grid": stack.grid,
+        "sources": (series.key,),
+        "facts": facts,
+        "reason": np.asarray(fit.reason, dtype=np.uint8),
+        "reason_words": words,
+    }
+    maps = {
+        f"r2star_{phase}": QuantityMap(
+            values=fit.r2star_per_s,
+            quantity=quantity("r2star"),
+            valid=valid,
+            method=method,
+            standard_error=fit.r2star_se_per_s,
+            **shared,
+        ),
+        f"s0_{phase}": QuantityMap(
+            values=fit.s0,
+            quantity=quantity("s0"),
+            valid=np.isfinite(fit.s0),
+            method=f"Signal at echo time zero of the same fit. {method}",
+            **shared,
+        ),
+    }
+    return maps, _failed_voxels(fit.reason, valid, words, series.key)
+
+
+def _failed_voxels(
+    reason: npt.NDArray[Any], valid: npt.NDArray[np.bool_], words: Mapping[int, str], key: str
+) -> list[Finding]:
+    failed = int(valid.size - np.count_nonzero(valid))
+    if failed == 0:
+        return []
+    counts = np.bincount(np.asarray(reason).ravel()[~valid.ravel()], minlength=1)
+    parts = [f"{n}: {words.get(code, f'reason {code}')}" for code, n in enumerate(counts) if n]
+    return [
+        Finding(
+            "I_R2STAR_FAILED",
+            Severity.INFO,
+            key,
+            f"R2* could not be fitted in {failed} of {valid.size} voxels "
+            f"({100 * failed / valid.size:.1f} %; as a rule air and background). "
+            f"{'; '.join(parts)}. "
+            "They are not numbers in the map and enter no statistic.",
+        )
+    ]
+
+
+def _registered_maps(
+    study: Study,
+    registrations: Sequence[Registration],
+    maps: Mapping[str, QuantityMap],
+    config: Config,
+) -> tuple[dict[str, QuantityMap], list[Finding]]:
+    reference = reference_series(study)
+    registered: dict[str, QuantityMap] = {}
+    findings: list[Finding] = []
+    missing: set[str] = set()
+    for key in REGISTERED_KEYS:
+        if key not in maps:
+            continue
+        source = next(s for s in study.series if s.key == maps[key].sources[0])
+        if source.key == reference.key:
+            registered[key] = maps[key]
+            continue
+        transform = transform_to(study, registrations, source)
+        if transform is None:
+            missing.add(source.key)
+            continue
+        # PET: linear cannot overshoot beside hot lesions; R2*: cubic keeps lesion edges.
+        order = 1 if source.role == Role.PET else config.measure.map_order
+        registered[key] = carry_map(maps[key], reference.grid, transform, order=order)
+    for key in sorted(missing):
+        refused = next((r for r in registrations if r.moving == key), None)
+        why = refused.note if refused is not None and refused.note else "no transform was found"
+        findings.append(
+            Finding(
+                "W_NOT_REGISTERED",
+                Severity.WARNING,
+                key,
+                f"{key} is not aligned with {reference.key} ({why}): there is no map of it on the "
+                "reference grid, and regions are not carried to it.",
+            )
+        )
+    if "r2star_pre" in registered and "r2star_post" in registered:
+        registered["dr2star"] = _difference(
+            registered["r2star_post"], registered["r2star_pre"], protocol_differences(study)
+        )
+    return registered, findings
+
+
+def _difference(post: QuantityMap, pre: QuantityMap, differences: tuple[str, ...]) -> QuantityMap:
+    post.grid.require_match(pre.grid, what="R2* before and after")
+    valid = post.valid & pre.valid
+    values = np.where(valid, post.values - pre.values, np.nan)
+    error = None
+    if post.standard_error is not None and pre.standard_error is not None:
+        error = np.where(valid, np.hypot(post.standard_error, pre.standard_error), np.nan)
+    method = (
+        "ΔR2* = R2* after minus R2* before ferumoxytol, voxel by voxel on the reference "
+        "grid; the R2* maps were fitted on their own grids, and a map from another grid was "
+        "resampled once. Standard error: both fits in quadrature, registration not "
+        "included."
+    )
+    if differences:
+        method += f" The two protocols differ ({'; '.join(differences)})."
+    return QuantityMap(
+        values=values.astype(post.values.dtype, copy=False),
+        grid=post.grid,
+        quantity=quantity("dr2star"),
+        valid=valid,
+        method=method,
+        sources=(*post.sources, *pre.sources),
+        standard_error=None if error is None else error.astype(post.values.dtype, copy=False),
+        facts={
+            "post": dict(post.facts),
+            "pre": dict(pre.facts),
+            "protocol_differences": list(differences),
+        },
+    )

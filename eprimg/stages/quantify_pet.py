@@ -1,0 +1,351 @@
+"""The PET part of the quantify stage: activity, SUVbw, %ID/kg from the facts of an acquisition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from eprimg.errors import ClockError, EprimgError, InputError, MissingTagError, UnitsError
+from eprimg.kernels.radioactivity import reference_scale
+from eprimg.kernels.uptake import Sex, percent_id_per_kg, sul_janmahasatian, suvbw
+from eprimg.model.acquisition import Known, PETAcquisition
+from eprimg.model.case import Finding, Severity
+from eprimg.model.maps import QuantityMap
+from eprimg.model.study import Series
+from eprimg.model.volume import Volume
+from eprimg.quantities import quantity
+
+__all__ = ["PETMaps", "PETScale", "pet_maps", "pet_scale"]
+
+_CLOCK_SKEW_S = 3600.0
+"""An injection up to one hour after the reference is clock skew or a dynamic start; more is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class PETScale:
+    """What turns stored Bq/mL into uptake.
+
+    Parameters
+    ----------
+    dose_bq : float
+        Dose at the instant to which the activity belongs.
+    slice_factor : tuple of float
+        Per slice: factor that brings the stored value to that instant (all 1 for START and ADMIN).
+    rule : str
+        The rule in words.
+    facts : dict
+        Everything the side-car says.
+    """
+
+    dose_bq: float
+    slice_factor: tuple[float, ...]
+    rule: str
+    facts: dict[str, Any]
+
+
+@dataclass(slots=True)
+class PETMaps:
+    """Maps of a PET series with what was noticed and what was refused.
+
+    Parameters
+    ----------
+    maps : dict of str to QuantityMap
+        Maps by key.
+    findings : list of Finding
+        Doubts.
+    faults : list of EprimgError
+        Why a map is missing.
+    """
+
+    maps: dict[str, QuantityMap] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    faults: list[EprimgError] = field(default_factory=list)
+
+
+def pet_scale(
+    acquisition: PETAcquisition, n_slices: int
+) -> tuple[PETScale | None, list[EprimgError]]:
+    """Bring dose and activity to one instant, by the rule of the series' decay correction.
+
+    Parameters
+    ----------
+    acquisition : PETAcquisition
+        Facts of the series.
+    n_slices : int
+        Number of slices.
+
+    Returns
+    -------
+    PETScale or None
+        None when a fact is missing or wrong.
+    list of EprimgError
+        Every fault that was found.
+
+    Notes
+    -----
+    The arithmetic and its source are in `eprimg.kernels.radioactivity.reference_scale`.
+    """
+    injection = acquisition.injection
+    faults: list[EprimgError] = []
+    dose = _positive(injection.dose_bq, "the injected activity", "E_SUV_DOSE", faults)
+    rule = acquisition.decay_correction
+    elapsed, half_life = 0.0, injection.half_life_s.value or float("nan")
+    if rule in ("START", "NONE"):
+        half_life = _positive(injection.half_life_s, "the half-life", "E_SUV_HALF_LIFE", faults)
+        elapsed = _elapsed_s(acquisition, faults)
+    if rule not in ("START", "ADMIN", "NONE"):
+        faults.append(
+            InputError(
+                "the decay correction of the PET series is not START, ADMIN or NONE",
+                code="E_DECAY",
+                where="DecayCorrection (0054,1102)",
+                value=rule,
+                action="give the series with its original header",
+            )
+        )
+    if rule == "NONE" and (
+        len(acquisition.frame_times) != n_slices
+        or any(duration <= 0 for _, duration in acquisition.frame_times)
+    ):
+        faults.append(
+            MissingTagError(
+                "a series without decay correction needs start and duration of every frame",
+                code="E_PET_DURATION",
+                where="AcquisitionTime (0008,0032), ActualFrameDuration (0018,1242)",
+                value=len(acquisition.frame_times),
+                action="give the series with its original header",
+            )
+        )
+    if faults:
+        return None, faults
+    try:
+        common = reference_scale(
+            rule,
+            dose_bq=dose,
+            half_life_s=half_life,
+            elapsed_s=elapsed,
+            frame_times_s=acquisition.frame_times,
+        )
+    except InputError as error:  # facts that no header gives, e.g. 1000 half-lives of delay
+        return None, [error]
+    if rule == "START":
+        words = (
+            f"START: values belong to the reference instant ({acquisition.reference_rule}); "
+            f"the dose was decayed over {elapsed / 3600:.2f} h"
+        )
+    elif rule == "ADMIN":
+        words = "ADMIN: values belong to the injection; the dose was not decayed"
+    else:
+        words = (
+            "NONE: every slice was corrected from the mean time of its frame to the "
+            "injection; the dose was not decayed"
+        )
+    facts = _facts(acquisition, dose, half_life)
+    facts["decay_rule"] = words
+    facts["dose_at_reference_bq"] = common.dose_at_reference_bq
+    factors = common.slice_factors or (1.0,) * n_slices
+    return PETScale(common.dose_at_reference_bq, factors, words, facts), []
+
+
+def pet_maps(series: Series) -> PETMaps:
+    """Make the maps of a PET series that its facts allow.
+
+    Parameters
+    ----------
+    series : Series
+        PET in Bq/mL as stored.
+
+    Returns
+    -------
+    PETMaps
+        ``activity`` always; ``pid_per_kg`` with dose and instants; ``suvbw`` with the weight too;
+        ``sul_janmahasatian`` when height and sex are known.
+    """
+    made = PETMaps()
+    acquisition = series.acquisition
+    assert isinstance(acquisition, PETAcquisition)
+    assert isinstance(series.pixels, Volume)
+    if series.pixels.quantity.key != "activity":
+        made.faults.append(
+            UnitsError(
+                f"the PET series holds {series.pixels.quantity.name}, not an activity "
+                "concentration",
+                code="E_QUANTITY",
+                where=series.key,
+                value=acquisition.unit,
+                action="give the series in Bq/mL (Units BQML)",
+            )
+        )
+        return made
+    stored = series.pixels.data
+    if stored.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
+        stored = stored.astype(np.float64)
+    scale, made.faults = pet_scale(acquisition, series.grid.shape[0])
+    if scale is None:
+        made.maps["activity"] = _map(
+            series, stored, "activity", "Activity concentration as stored.", {}
+        )
+        return made
+    activity = stored
+    if any(f != 1.0 for f in scale.slice_factor):
+        factor = np.asarray(scale.slice_factor, dtype=stored.dtype)
+        activity = stored * factor[:, None, None]
+    said = f"{scale.rule}; dose at that instant {scale.dose_bq / 1e6:.4g} MBq."
+    made.maps["activity"] = _map(
+        series, activity, "activity", f"Activity concentration. {scale.rule}.", scale.facts
+    )
+    weight = _positive(acquisition.weight_kg, "the patient's weight", "E_SUV_WEIGHT", made.faults)
+    if np.isfinite(weight):
+        made.maps["suvbw"] = _map(
+            series,
+            suvbw(activity, dose_bq=scale.dose_bq, weight_g=1000.0 * weight),
+            "suvbw",
+            f"SUVbw = activity x weight / dose, weight {weight:g} kg. {said}",
+            scale.facts,
+        )
+    made.maps["pid_per_kg"] = _map(
+        series,
+        percent_id_per_kg(activity, dose_bq=scale.dose_bq),
+        "pid_per_kg",
+        f"%ID/kg = 100 000 x activity / dose, 1 mL taken as 1 g. {said}",
+        scale.facts,
+    )
+    height, sex = acquisition.height_m.value, acquisition.sex.value
+    if np.isfinite(weight) and height is not None and sex is not None:
+        try:
+            lean = sul_janmahasatian(
+                activity,
+                dose_bq=scale.dose_bq,
+                weight_kg=weight,
+                height_m=height,
+                sex=cast(Sex, sex),
+            )
+        except InputError as error:
+            made.findings.append(
+                Finding(
+                    "W_SUL_REFUSED",
+                    Severity.WARNING,
+                    series.key,
+                    f"SUL was not computed: {error.message}",
+                )
+            )
+        else:
+            made.maps["sul_janmahasatian"] = _map(
+                series,
+                lean,
+                "sul_janmahasatian",
+                f"SUL = activity x lean body mass (Janmahasatian, doi "
+                f"10.2165/00003088-200544100-00004) / dose, weight {weight:g} kg, height "
+                f"{height:g} m, sex {sex}. {said}",
+                scale.facts,
+            )
+    return made
+
+
+def _map(
+    series: Series, values: npt.NDArray[Any], key: str, method: str, facts: dict[str, Any]
+) -> QuantityMap:
+    return QuantityMap(
+        values=values,
+        grid=series.grid,
+        quantity=quantity(key),
+        valid=np.isfinite(values),
+        method=method,
+        sources=(series.key,),
+        facts=facts,
+    )
+
+
+def _positive(known: Known[float], what: str, code: str, faults: list[EprimgError]) -> float:
+    """Return a positive fact, or note the fault and return NaN."""
+    try:
+        value = float(known.require(what, code=code))
+    except MissingTagError as error:
+        faults.append(error)
+        return float("nan")
+    if not (np.isfinite(value) and value > 0):
+        faults.append(
+            InputError(
+                f"{what} is not a positive number",
+                code=code,
+                where=known.where or None,
+                value=value,
+                action="enter it in study.toml (see docs, how-to/enter-missing-facts)",
+            )
+        )
+        return float("nan")
+    return value
+
+
+def _elapsed_s(acquisition: PETAcquisition, faults: list[EprimgError]) -> float:
+    """Seconds from the injection to the reference instant."""
+    try:
+        injected: datetime = acquisition.injection.instant.require(
+            "the dated instant of the injection", code="E_SUV_TIME"
+        )
+    except MissingTagError as error:
+        faults.append(error)
+        return 0.0
+    reference = acquisition.reference_instant
+    if reference is None:
+        faults.append(
+            ClockError(
+                "the instant to which the PET values are decay corrected is not known",
+                code="E_SUV_TIME",
+                where="SeriesTime (0008,0031)",
+                action="give the series with its original header",
+            )
+        )
+        return 0.0
+    if (injected.tzinfo is None) != (reference.tzinfo is None):
+        faults.append(
+            ClockError(
+                "only one of injection and reference instant has a UTC offset",
+                code="E_SUV_TIME",
+                action="enter the injection with the same kind of clock",
+            )
+        )
+        return 0.0
+    elapsed = (reference - injected).total_seconds()
+    if elapsed < -_CLOCK_SKEW_S:
+        faults.append(
+            ClockError(
+                "the injection lies more than one hour after the reference instant of the scan",
+                code="E_SUV_TIME",
+                where=acquisition.injection.instant.where or None,
+                value=f"{-elapsed / 3600:.2f} h after",
+                action="check date and time of the injection",
+            )
+        )
+    return elapsed
+
+
+def _facts(acquisition: PETAcquisition, dose: float, half_life: float) -> dict[str, Any]:
+    injection, reference = acquisition.injection, acquisition.reference_instant
+    return {
+        "unit_stored": acquisition.unit,
+        "decay_correction": acquisition.decay_correction,
+        "reference_rule": acquisition.reference_rule,
+        "reference_instant": None if reference is None else reference.isoformat(),
+        "reference_candidates": {
+            name: instant.isoformat() for name, instant in acquisition.reference_candidates
+        },
+        "injection_instant": None
+        if injection.instant.value is None
+        else injection.instant.value.isoformat(),
+        "injection_origin": str(injection.instant.origin),
+        "dose_bq": dose,
+        "dose_origin": str(injection.dose_bq.origin),
+        "weight_kg": acquisition.weight_kg.value,
+        "weight_origin": str(acquisition.weight_kg.origin),
+        "height_m": acquisition.height_m.value,
+        "sex": acquisition.sex.value,
+        "nuclide": injection.nuclide.value,
+        "half_life_s": half_life if np.isfinite(half_life) else None,
+        "hours_after_injection": acquisition.hours_after_injection,
+        "corrections": list(acquisition.corrections),
+    }

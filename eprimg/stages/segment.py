@@ -1,0 +1,389 @@
+"""Stage: regions on the reference grid, from imported masks first, else as candidates from PET."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from eprimg.config import Config
+from eprimg.errors import EprimgError, GeometryError
+from eprimg.model.case import Finding, Severity, StageResult
+from eprimg.model.grid import Grid
+from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
+from eprimg.model.maps import QuantityMap
+from eprimg.model.study import Series, Study
+from eprimg.model.transform import Registration, Transform
+from eprimg.registry import load_engine
+from eprimg.stages.carry import carry_labels, fingerprints, reference_series, transform_to
+
+__all__ = ["Segmented", "segment"]
+
+_PRIORITY = {RegionRole.EXCLUDE: 3, RegionRole.LESION: 2, RegionRole.REFERENCE: 1}
+"""Who keeps a voxel that two regions claim."""
+
+_ORGAN_SHARE = 0.5
+"""A candidate of which more than this part lies in reference organs is an organ, not a lesion."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Segmented:
+    """Regions of a study.
+
+    Parameters
+    ----------
+    lesions : LesionSet or None
+        All regions on the reference grid; None when there are none.
+    native : Mapping of str to LesionSet
+        Regions on the grid that they were drawn or found on, by series key, when that grid is not
+        the reference grid: `measure` uses them there as they are instead of carrying them back.
+    """
+
+    lesions: LesionSet | None
+    native: Mapping[str, LesionSet] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Merge:
+    """Regions collected so far, on the reference grid."""
+
+    labels: npt.NDArray[np.int32]
+    regions: list[Region] = field(default_factory=list)
+    origins: list[str] = field(default_factory=list)
+    settings: dict[str, object] = field(default_factory=dict)
+    native: dict[str, LesionSet] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def note(self, code: str, severity: Severity, where: str, text: str) -> None:
+        """Keep a finding."""
+        self.findings.append(Finding(code, severity, where, text))
+
+
+def segment(
+    study: Study,
+    maps: Mapping[str, QuantityMap],
+    config: Config,
+    *,
+    registrations: Sequence[Registration] = (),
+) -> StageResult[Segmented]:
+    """Bring imported masks to the reference grid; without a lesion mask, find candidates on PET.
+
+    Parameters
+    ----------
+    study : Study
+        What was read; its regions lie on the grids that they were drawn on.
+    maps : Mapping of str to QuantityMap
+        Native maps; ``suvbw`` is used when there is no lesion mask.
+    config : Config
+        Settings.
+    registrations : sequence of Registration
+        From the reference series to the others; masks of other sessions travel through them.
+
+    Returns
+    -------
+    StageResult[Segmented]
+        Regions on the reference grid, and on their own grids where these differ.
+
+    Raises
+    ------
+    GeometryError
+        ``E_FOR`` for a mask in a frame of reference that no series has, ``E_SEG_UNREGISTERED`` for
+        a mask on a series that is not aligned with the reference series.
+    """
+    reference = reference_series(study)
+    merge = _Merge(np.zeros(reference.grid.shape, dtype=np.int32))
+    for imported in study.regions:
+        labels, series = _on_reference(study, registrations, imported, reference)
+        _add(merge, imported, labels, series if series.key != reference.key else None)
+    if not any(r.role == RegionRole.LESION for r in merge.regions):
+        _add_candidates(merge, study, registrations, maps, config, reference)
+    if not merge.regions:
+        return StageResult(Segmented(None), tuple(merge.findings))
+    lesions = LesionSet(
+        labels=merge.labels,
+        grid=reference.grid,
+        regions=tuple(sorted(merge.regions, key=lambda r: r.id)),
+        origin="; ".join(dict.fromkeys(o for o in merge.origins if o)),
+        settings=merge.settings,
+    )
+    outlines = fingerprints(lesions)
+    native = {
+        key: replace(
+            each,
+            settings={
+                **each.settings,
+                "outlines": {str(r.id): outlines[str(r.id)] for r in each.regions},
+            },
+        )
+        for key, each in merge.native.items()
+    }
+    return StageResult(Segmented(lesions, native), tuple(merge.findings))
+
+
+def _on_reference(
+    study: Study, registrations: Sequence[Registration], regions: LesionSet, reference: Series
+) -> tuple[npt.NDArray[np.int32], Series]:
+    """Labels on the reference grid, and the series that the mask was drawn on."""
+    if regions.grid.matches(reference.grid):
+        return np.asarray(regions.labels, dtype=np.int32), reference
+    series = _drawn_on(study, regions.grid, reference)
+    if series is None:
+        raise GeometryError(
+            "the mask lies in a frame of reference that none of the series has",
+            code="E_FOR",
+            where=regions.origin or None,
+            value=regions.grid.frame_of_reference,
+            action="draw the mask on one of the series, or name the series in study.toml",
+        )
+    transform = _transform_of_frame(study, registrations, series, reference)
+    if transform is None:
+        raise GeometryError(
+            f"the mask was drawn on {series.key}, which is not aligned with {reference.key}",
+            code="E_SEG_UNREGISTERED",
+            where=regions.origin or None,
+            action=f"give the mask on {reference.key}, or mend the registration",
+        )
+    return carry_labels(regions.labels, regions.grid, reference.grid, transform), series
+
+
+def _drawn_on(study: Study, grid: Grid, reference: Series) -> Series | None:
+    """Return the series whose grid, or at least whose frame of reference, a mask has."""
+    for series in study.series:
+        if series.grid.matches(grid):
+            return series
+    if reference.grid.frame_of_reference == grid.frame_of_reference:
+        return reference
+    return next(
+        (s for s in study.series if s.grid.frame_of_reference == grid.frame_of_reference), None
+    )
+
+
+def _transform_of_frame(
+    study: Study, registrations: Sequence[Registration], series: Series, reference: Series
+) -> Transform | None:
+    """Transform to the frame of a series; a CT has the one of the PET of its session."""
+    direct = transform_to(study, registrations, series)
+    if direct is not None:
+        return direct
+    frame = series.grid.frame_of_reference
+    for other in study.series:
+        if other.key in (series.key, reference.key) or other.grid.frame_of_reference != frame:
+            continue
+        if other.study_uid != series.study_uid:
+            continue
+        shared = transform_to(study, registrations, other)
+        if shared is not None:
+            return shared
+    return None
+
+
+def _add(
+    merge: _Merge, added: LesionSet, labels: npt.NDArray[np.int32], drawn_on: Series | None
+) -> None:
+    """Put a set into the merge: free ids, one owner per voxel, and say what was changed."""
+    used = {r.id for r in merge.regions}
+    new_id = {r.id: r.id for r in added.regions}
+    if used & set(new_id):
+        shift = max(used)
+        new_id = {old: old + shift for old in new_id}
+        merge.note(
+            "I_IDS_SHIFTED",
+            Severity.INFO,
+            added.origin,
+            f"Label numbers of {added.origin or 'a mask'} are taken by an earlier mask: {shift} "
+            "was added to each of them.",
+        )
+    role = {r.id: r.role for r in merge.regions}
+    table = np.zeros(max([*new_id, int(labels.max())]) + 1, dtype=np.int32)
+    for old, new in new_id.items():
+        table[old] = new
+    renumbered = table[labels]
+    taken: dict[tuple[str, str], int] = {}
+    names = {r.id: r.name for r in merge.regions}
+    for region in added.regions:
+        voxels = renumbered == new_id[region.id]
+        if not voxels.any():
+            merge.note(
+                "W_REGION_EMPTY",
+                Severity.WARNING,
+                region.name,
+                f"{region.name} has no voxel on the reference grid: it is smaller than a "
+                "voxel there, or outside its field of view.",
+            )
+        below = merge.labels[voxels]
+        for owner in np.unique(below[below > 0]).tolist():
+            keeps = _PRIORITY[role[owner]] >= _PRIORITY[region.role]
+            shared = voxels & (merge.labels == owner)
+            pair = (names[owner], region.name) if keeps else (region.name, names[owner])
+            taken[pair] = taken.get(pair, 0) + int(np.count_nonzero(shared))
+            if keeps:
+                voxels &= ~shared
+        merge.labels[voxels] = new_id[region.id]
+        merge.regions.append(replace(region, id=new_id[region.id]))
+    if taken:
+        said = ", ".join(
+            f"{n} voxels of {loser} went to {winner}"
+            for (winner, loser), n in sorted(taken.items())
+        )
+        merge.note(
+            "I_OVERLAP",
+            Severity.INFO,
+            added.origin,
+            f"Regions overlap: {said}. A lesion wins over an organ; of two lesions the "
+            "one that was read first keeps the voxel.",
+        )
+    merge.origins.append(added.origin)
+    merge.settings.update(added.settings)
+    if drawn_on is not None and added.grid.matches(drawn_on.grid):
+        table = np.zeros(max([*new_id, int(added.labels.max())]) + 1, dtype=np.int32)
+        for old, new in new_id.items():
+            table[old] = new
+        _keep_native(merge, drawn_on.key, added, table[np.asarray(added.labels)], new_id)
+
+
+def _keep_native(
+    merge: _Merge,
+    key: str,
+    added: LesionSet,
+    labels: npt.NDArray[np.int32],
+    new_id: Mapping[int, int],
+) -> None:
+    regions = tuple(replace(r, id=new_id[r.id]) for r in added.regions)
+    earlier = merge.native.get(key)
+    if earlier is not None:
+        role = {r.id: r.role for r in (*earlier.regions, *regions)}
+        priority = np.zeros(max(role) + 1, dtype=np.int8)
+        for each, what in role.items():
+            priority[each] = _PRIORITY[what]
+        old = np.asarray(earlier.labels, dtype=np.int32)
+        labels = np.where(priority[old] >= priority[labels], old, labels).astype(np.int32)
+        regions = (*earlier.regions, *regions)
+    merge.native[key] = LesionSet(
+        labels, added.grid, tuple(sorted(regions, key=lambda r: r.id)), added.origin, added.settings
+    )
+
+
+def _add_candidates(
+    merge: _Merge,
+    study: Study,
+    registrations: Sequence[Registration],
+    maps: Mapping[str, QuantityMap],
+    config: Config,
+    reference: Series,
+) -> None:
+    suvbw = maps.get("suvbw")
+    if suvbw is None:
+        merge.note(
+            "W_NO_LESIONS",
+            Severity.WARNING,
+            study.pseudonym,
+            "There is no lesion mask, and no SUVbw map on which candidates could be found: "
+            "no lesion is measured. Give a mask (NIfTI or DICOM SEG).",
+        )
+        return
+    series = next(s for s in study.series if s.key == suvbw.sources[0])
+    transform = transform_to(study, registrations, series)
+    if transform is None:
+        merge.note(
+            "W_NO_LESIONS",
+            Severity.WARNING,
+            series.key,
+            f"There is no lesion mask, and {series.key} is not aligned with "
+            f"{reference.key}: candidates found on it could not be carried there.",
+        )
+        return
+    try:
+        engine = load_engine("segmenter", config.segment.engine)(config.segment)
+        found: LesionSet = engine.segment(suvbw)
+    except EprimgError as error:
+        merge.findings.append(Finding.from_error(error, series.key))
+        return
+    on_reference = found.labels
+    if series.key != reference.key:
+        on_reference = carry_labels(found.labels, found.grid, reference.grid, transform)
+    labels = np.asarray(on_reference, dtype=np.int32)
+    if config.segment.accept_candidates:
+        found = found.with_regions(confirmed(found.regions))
+    kept, labels, dropped = _without_organs(merge, found, labels)
+    if dropped:
+        merge.note(
+            "I_CANDIDATES_DROPPED",
+            Severity.INFO,
+            series.key,
+            f"{_count(len(dropped), 'automatic region')} left out because more than half "
+            f"of each lies in a reference organ: {', '.join(dropped)}.",
+        )
+    if not kept.regions:
+        merge.note(
+            "W_NO_LESIONS",
+            Severity.WARNING,
+            series.key,
+            "There is no lesion mask, and no candidate was found on PET "
+            f"({found.settings.get('rule', config.segment.engine)}). That is not proof "
+            "that there is no lesion.",
+        )
+        return
+    _add(merge, kept, labels, series if series.key != reference.key else None)
+    said = _count(len(kept.regions), "region")
+    rule = found.settings.get("rule", config.segment.engine)
+    if config.segment.accept_candidates:
+        text = (
+            f"{said} found automatically on PET ({rule}) and accepted as lesions without a "
+            "mask, as the settings ask. Nobody has reviewed the outlines."
+        )
+    else:
+        text = (
+            f"{said} found automatically on PET ({rule}). They are candidates: a threshold "
+            "cannot tell a lesion from a healthy organ. They are measured but get no tier "
+            "until a person confirms them (--accept-candidates, or a mask)."
+        )
+    merge.note("I_CANDIDATES", Severity.INFO, series.key, text)
+
+
+def _without_organs(
+    merge: _Merge, found: LesionSet, labels: npt.NDArray[np.int32]
+) -> tuple[LesionSet, npt.NDArray[np.int32], list[str]]:
+    """Drop candidates that lie in reference organs; number the others after all known ids."""
+    organs = {r.id: r.name for r in merge.regions if r.role != RegionRole.LESION}
+    in_organ = np.isin(merge.labels, list(organs))
+    kept, dropped = [], []
+    table = np.zeros(max([0, *(r.id for r in found.regions)]) + 1, dtype=np.int32)
+    number = max([0, *organs])
+    for region in found.regions:
+        voxels = labels == region.id
+        share = float(in_organ[voxels].mean()) if voxels.any() else 0.0
+        if share > _ORGAN_SHARE:
+            owners = merge.labels[voxels]
+            owner = int(np.bincount(owners[owners > 0]).argmax())
+            dropped.append(f"{region.name} ({100 * share:.0f} % in {organs[owner]})")
+            continue
+        number += 1
+        table[region.id] = number
+        kept.append(replace(region, id=number))
+    native = replace(found, labels=table[np.asarray(found.labels)], regions=tuple(kept))
+    return native, table[labels], dropped
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
+def confirmed(regions: tuple[Region, ...]) -> tuple[Region, ...]:
+    """Mark candidates as confirmed.
+
+    Parameters
+    ----------
+    regions : tuple of Region
+        Regions of a set.
+
+    Returns
+    -------
+    tuple of Region
+        The same, every candidate with source ``confirmed``.
+    """
+    return tuple(
+        replace(r, source=RegionSource.CONFIRMED) if r.source == RegionSource.CANDIDATE else r
+        for r in regions
+    )

@@ -1,0 +1,49 @@
+"""Pieces of a SimpleITK registration."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+
+from eprimg.engines.registrars.sitk_steps import last_line, lattice, one_metric_thread, smooth
+
+
+def volume(size: tuple[int, int, int], spacing: tuple[float, float, float]) -> sitk.Image:
+    made = sitk.Image(*size, sitk.sitkFloat32)
+    made.SetSpacing(spacing)
+    return made
+
+
+def test_thick_slices_are_not_thinned() -> None:
+    sizes, origin, spacing, _ = lattice(volume((100, 100, 40), (1.5, 1.5, 6.0)), 6.0)
+    assert tuple(sizes) == (25, 25, 40)
+    assert tuple(spacing) == (6.0, 6.0, 6.0)
+    # 25 points 6 mm apart span 144 mm of the 148.5 mm between the first and the last centre.
+    np.testing.assert_allclose(origin, (2.25, 2.25, 0.0))
+
+
+def test_a_small_volume_keeps_eight_points() -> None:
+    sizes, _, _, _ = lattice(volume((20, 9, 5), (1.0, 1.0, 1.0)), 8.0)
+    assert tuple(sizes) == (10, 9, 5)
+
+
+def test_smoothing_does_not_depend_on_threads() -> None:
+    noisy = sitk.GetImageFromArray(
+        np.random.default_rng(0).standard_normal((20, 30, 40)).astype(np.float32)
+    )
+    first, second = (sitk.GetArrayFromImage(smooth(noisy, 2.0, n)) for n in (1, 2))
+    assert np.array_equal(first, second)
+    assert first.std() < 0.2
+
+
+def test_the_default_number_of_threads_comes_back() -> None:
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    with one_metric_thread():
+        assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == 1
+    assert sitk.ProcessObject.GetGlobalDefaultNumberOfThreads() == before
+
+
+def test_messages_lose_addresses() -> None:
+    error = RuntimeError("itk.cxx:12:\nITK ERROR: MattesMI(0x55d0): too few samples\n")
+    assert last_line(error) == "too few samples"
+    assert last_line(ValueError("")) == "ValueError"

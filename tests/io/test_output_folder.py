@@ -1,0 +1,130 @@
+"""An output folder appears whole or not at all, and nobody else's folder is replaced."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+import eprimg
+from eprimg.errors import OutputError
+from eprimg.io.output_folder import check_target, is_done, output_path, verify_folder, whole_folder
+
+FACTS = {"input_hash": "a", "config_hash": "b", "eprimg": eprimg.__version__}
+
+
+def fill(out: Path, text: str = "x") -> None:
+    with whole_folder(out, FACTS) as root:
+        (root / "sub").mkdir()
+        (root / "sub" / "f.txt").write_text(text)
+
+
+def left_overs(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if p.name.startswith("."))
+
+
+def test_whole_with_manifest(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    fill(out)
+    manifest = verify_folder(out)
+    # SHA-256 of "x", from `printf x | sha256sum`.
+    expected = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    assert manifest["files"]["sub/f.txt"] == {"sha256": expected, "bytes": 1}
+    assert manifest["input_hash"] == "a"
+    assert left_overs(out.parent) == []
+
+
+def test_nothing_is_left_when_the_work_fails(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def stop_half_way() -> None:
+        with whole_folder(out) as root:
+            (root / "half").write_text("x")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        stop_half_way()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named_and_the_old_folder_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fill(out)
+    with pytest.raises(OutputError) as caught, whole_folder(out):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.code == "E_DISK"
+    verify_folder(out)
+    assert left_overs(tmp_path) == []
+
+
+def test_overwrite_replaces_only_own_folders(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    check_target(out)
+    fill(out)
+    with pytest.raises(OutputError, match="already holds") as caught:
+        check_target(out)
+    assert caught.value.code == "E_OUTPUT_EXISTS"
+    check_target(out, overwrite=True)
+    fill(out, "new")
+    assert (out / "sub" / "f.txt").read_text() == "new"
+    foreign = tmp_path / "thesis"
+    foreign.mkdir()
+    (foreign / "chapter.tex").write_text("do not delete")
+    with pytest.raises(OutputError) as caught:
+        check_target(foreign, overwrite=True)
+    assert caught.value.code == "E_OUTPUT_FOREIGN"
+    with pytest.raises(OutputError, match="file, not a folder"):
+        check_target(foreign / "chapter.tex")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_refused_early(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    with pytest.raises(OutputError) as caught:
+        check_target(closed / "out")
+    assert caught.value.code == "E_OUTPUT_UNWRITABLE"
+
+
+def test_a_place_below_a_file_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError) as caught:
+        check_target(tmp_path / "file" / "out")
+    assert caught.value.code == "E_OUTPUT_UNWRITABLE"
+    with pytest.raises(OutputError) as caught, whole_folder(tmp_path / "file" / "out"):
+        pass
+    assert caught.value.code == "E_OUTPUT_UNWRITABLE"
+
+
+def test_done_means_same_input_settings_version_and_hashes(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert not is_done(out, "a", "b")
+    fill(out)
+    assert is_done(out, "a", "b")
+    with pytest.raises(OutputError, match="another input"):
+        is_done(out, "a", "other")
+    (out / "sub" / "f.txt").write_text("changed")
+    assert not is_done(out, "a", "b")
+    with pytest.raises(OutputError) as caught:
+        verify_folder(out)
+    assert caught.value.value == ["sub/f.txt"]
+    (out / "manifest.json").write_text("{")
+    with pytest.raises(OutputError) as caught:
+        verify_folder(out)
+    assert caught.value.code == "E_OUTPUT_DAMAGED"
+
+
+def test_what_a_dead_run_left_is_swept(tmp_path: Path) -> None:
+    dead = tmp_path / ".out.partial-999999999"
+    dead.mkdir()
+    living = tmp_path / f".out.partial-{os.getppid()}"
+    living.mkdir()
+    fill(tmp_path / "out")
+    assert left_overs(tmp_path) == [living.name]
+
+
+def test_paths_come_from_the_resource() -> None:
+    assert output_path(Path("o"), "registered_map", key="suvbw") == Path("o/maps/suvbw.nii.gz")
+    assert output_path(Path("o"), "lesions") == Path("o/lesions.csv")

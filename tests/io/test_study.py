@@ -1,0 +1,122 @@
+"""From a folder to a study: roles, overrides, timepoints, hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eprimg.config import Config
+from eprimg.errors import ConfigError, InputError
+from eprimg.io.study import plan_study, read_study
+from eprimg.model.acquisition import Origin, PETAcquisition
+from eprimg.model.study import Role
+from tests.conftest import is_pet
+
+
+def test_roles_timepoints_and_masks(phantom: Path) -> None:
+    study = read_study(phantom / "dicom").value
+    assert [t.label for t in study.timepoints] == [
+        "pre ferumoxytol",
+        "post ferumoxytol",
+        "89Zr PET",
+    ]
+    assert {s.key for s in study.series} == {"mr_pre", "mr_post", "pet"}
+    assert sorted(len(r.regions) for r in study.regions)[0] == 6
+    assert study.pseudonym.startswith("P-")
+    assert study.overrides == {}
+    assert study.input_hash == read_study(phantom / "dicom").value.input_hash
+
+
+def test_the_ct_of_a_pet_ct_is_read(tmp_path: Path) -> None:
+    from eprimg_phantoms import make
+
+    folder = make("abdomen", tmp_path / "p", size="small", seed=2, with_ct=True)
+    study = read_study(folder / "dicom").value
+    ct = study.find(Role.CT)
+    pet = study.find(Role.PET)
+    assert ct is not None
+    assert pet is not None
+    assert ct.grid.frame_of_reference == pet.grid.frame_of_reference
+    # Air is -1000 HU by definition of the scale; a body holds soft tissue around 0 to 100 HU.
+    assert ct.pixels.data.min() == pytest.approx(-1000, abs=60)  # type: ignore[union-attr]
+    assert -50 < float(ct.pixels.data[ct.pixels.data > -500].mean()) < 400  # type: ignore[union-attr]
+
+
+def test_a_study_file_overrides_and_is_recorded(phantom: Path, tmp_path: Path) -> None:
+    spoken = tmp_path / "study.toml"
+    spoken.write_text('pseudonym = "EPR-7"\n[patient]\nweight_kg = 81.0\n', encoding="utf-8")
+    result = read_study(phantom / "dicom", study_file=spoken)
+    pet = result.value.find(Role.PET)
+    assert pet is not None
+    assert isinstance(pet.acquisition, PETAcquisition)
+    assert pet.acquisition.weight_kg.value == 81.0
+    assert pet.acquisition.weight_kg.origin == Origin.ENTERED
+    assert result.value.pseudonym == "EPR-7"
+    assert result.value.overrides == {"weight_kg": 81.0}
+    codes = {f.code for f in result.findings}
+    assert {"I_STUDY_FILE", "I_ENTERED"} <= codes
+    assert result.value.input_hash != read_study(phantom / "dicom").value.input_hash
+
+
+def test_roles_that_do_not_fit_are_refused(phantom: Path, tmp_path: Path) -> None:
+    spoken = tmp_path / "study.toml"
+    spoken.write_text('[roles]\n"no-such-series" = "pet"\n', encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        plan_study(phantom / "dicom", study_file=spoken)
+    assert caught.value.code == "E_ROLE"
+    keys = [e.key for e in plan_study(phantom / "dicom").index.series if e.modality == "MR"]
+    spoken.write_text("[roles]\n" + "".join(f'"{k}" = "mr_pre"\n' for k in keys), encoding="utf-8")
+    with pytest.raises(ConfigError, match="2 series would play the role mr_pre"):
+        read_study(phantom / "dicom", study_file=spoken)
+
+
+def test_a_role_that_is_given_takes_it_from_the_proposed_series(
+    phantom: Path, tmp_path: Path
+) -> None:
+    plan = plan_study(phantom / "dicom")
+    post = plan.entries(Role.MR_POST)[0].key
+    spoken = tmp_path / "study.toml"
+    spoken.write_text(f'[roles]\n"{post}" = "mr_pre"\n', encoding="utf-8")
+    roles = {e.key: e.role for e in plan_study(phantom / "dicom", study_file=spoken).index.series}
+    assert roles[post] == Role.MR_PRE
+    assert list(roles.values()).count(Role.MR_PRE) == 1
+
+
+def test_two_patients_are_refused_unless_allowed(copy_of: Callable[..., Path]) -> None:
+    folder = copy_of(lambda ds: setattr(ds, "PatientID", "OTHER"), only=is_pet)
+    with pytest.raises(InputError) as caught:
+        read_study(folder)
+    assert caught.value.code == "E_PATIENT_MIX"
+    allowed = Config().with_assignments(["read.allow_patient_mix=true"])
+    findings = read_study(folder, config=allowed).findings
+    assert any(f.code == "W_PATIENT_MIX" and "allowed" in f.text for f in findings)
+
+
+def test_masks_of_the_study_file_are_read_on_the_named_series(
+    phantom: Path, tmp_path: Path
+) -> None:
+    spoken = tmp_path / "study.toml"
+    mask = phantom / "masks" / "lesions.nii.gz"
+    spoken.write_text(f'[[masks]]\npath = "{mask}"\non = "mr_pre"\n', encoding="utf-8")
+    study = read_study(phantom / "dicom", study_file=spoken).value
+    pre = study.find(Role.MR_PRE)
+    assert pre is not None
+    (regions,) = study.regions
+    assert regions.grid.frame_of_reference == pre.grid.frame_of_reference
+    spoken.write_text(f'[[masks]]\npath = "{mask}"\non = "ct"\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match="not among the series"):
+        read_study(phantom / "dicom", study_file=spoken)
+
+
+def test_copies_of_the_same_regions_are_left_out_and_said(phantom: Path) -> None:
+    # The phantom's folder holds its regions as DICOM SEG and as NIfTI on three grids.
+    result = read_study(phantom)
+    pre = result.value.find(Role.MR_PRE)
+    assert pre is not None
+    assert sorted(len(r.regions) for r in result.value.regions) == [6, 7]
+    frames = {r.grid.frame_of_reference for r in result.value.regions}
+    assert frames == {pre.grid.frame_of_reference}
+    repeated = [f for f in result.findings if f.code == "I_REGIONS_REPEATED"]
+    assert len(repeated) == 6

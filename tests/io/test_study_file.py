@@ -1,0 +1,97 @@
+"""study.toml: strict, all faults at once, a bare date is no instant."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from eprimg.errors import ConfigError
+from eprimg.io.study_file import read_study_file
+from eprimg.model.study import Role
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "study.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_everything_that_can_be_said(tmp_path: Path) -> None:
+    (tmp_path / "mask.nii.gz").write_bytes(b"")
+    spoken = read_study_file(
+        write(
+            tmp_path,
+            """
+        pseudonym = "EPR-007"
+        [roles]
+        "mr-1" = "mr_pre"
+        [injection]
+        instant = 2026-03-01T10:30:00
+        dose_mbq = 37
+        [patient]
+        weight_kg = 70.5
+        [[masks]]
+        path = "mask.nii.gz"
+        on = "mr_pre"
+        names = {1 = "lesion-1"}
+    """,
+        )
+    )
+    assert spoken.pseudonym == "EPR-007"
+    assert spoken.roles == {"mr-1": Role.MR_PRE}
+    assert spoken.entered == {
+        "injection_instant": datetime(2026, 3, 1, 10, 30),
+        "dose_mbq": 37,
+        "weight_kg": 70.5,
+    }
+    assert spoken.masks[0].names == {"1": "lesion-1"}
+    assert spoken.overrides()["roles.mr-1"] == "mr_pre"
+    assert spoken.overrides()["masks.1"] == "mask.nii.gz"
+
+
+def test_every_fault_is_listed(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        wieght = 3
+        [roles]
+        "mr-1" = "before"
+        [injection]
+        instant = 2026-03-01
+        dose_mbq = "37"
+        half_life = 3.0
+        [patient]
+        sex = 1
+        [[masks]]
+        path = "none.nii.gz"
+        one = "mr_pre"
+        [[masks]]
+        on = "mr_pre"
+    """,
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_study_file(path)
+    text = str(caught.value)
+    for words in (
+        "no section 'wieght'",
+        "roles.mr-1 is not a role",
+        "needs a date and a time",
+        "'injection.dose_mbq' is a number",
+        "no key 'injection.half_life'",
+        "'patient.sex' must be of type str",
+        "masks[1] is not there",
+        "masks[1] has no key 'one'",
+        "masks[2] needs a 'path'",
+    ):
+        assert words in text
+
+
+def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_study_file(write(tmp_path, "a = ["))
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_study_file(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="is a section"):
+        read_study_file(write(tmp_path, "injection = 3"))

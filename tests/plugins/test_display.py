@@ -1,0 +1,79 @@
+"""The display grid puts voxels where they are in the patient.
+
+Positions are written out by hand from the direction cosines (a 3-4-5 triangle), not computed by
+the code under test.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eprimg.model.grid import Grid
+from napari_eprimg.display import display_grid, show_on
+
+
+def _place(target, index):
+    return [o + n * s for o, n, s in zip(target.origin_mm, index, target.spacing_mm, strict=True)]
+
+
+def test_an_axis_aligned_grid_is_only_turned() -> None:
+    # k runs to inferior (-S), j to anterior (-P), i to left: voxel (k, j, i) lies at
+    # L = -10 + 1.5 i, P = 20 - 2 j, S = -7 - 4 k.
+    affine = [[0, 0, 1.5, -10], [0, -2, 0, 20], [-4, 0, 0, -7], [0, 0, 0, 1]]
+    grid = Grid((3, 4, 5), np.array(affine, dtype=float), "1.2.3")
+    values = np.arange(60, dtype=np.float32).reshape(3, 4, 5)
+    target = display_grid(grid)
+    assert target.shape == (3, 4, 5)
+    assert target.spacing_mm == pytest.approx((4, 2, 1.5))
+    assert target.origin_mm == pytest.approx((-15, 14, -10))
+    shown = show_on(values, grid, target, outside=np.nan)
+    np.testing.assert_array_equal(shown, values[::-1, ::-1])
+    # k = 2, j = 1, i = 3 lies at S = -15, P = 18, L = -5.5.
+    index = tuple(np.argwhere(shown == values[2, 1, 3])[0])
+    assert _place(target, index) == pytest.approx([-15, 18, -5.5])
+
+
+def test_a_sagittal_series_keeps_its_patient_axes() -> None:
+    # Slices run to left (3 mm), rows downwards (1 mm), columns to posterior (2 mm).
+    affine = [[3, 0, 0, 5], [0, 0, 2, 6], [0, -1, 0, 7], [0, 0, 0, 1]]
+    grid = Grid((2, 3, 4), np.array(affine, dtype=float), "1.2.3")
+    labels = np.zeros((2, 3, 4), dtype=np.uint8)
+    labels[1, 0, 3] = 7  # at L = 8, P = 12, S = 7
+    target = display_grid(grid)
+    assert (target.shape, target.spacing_mm) == ((3, 4, 2), pytest.approx((1, 2, 3)))
+    shown = show_on(labels, grid, target, outside=0)
+    assert shown.dtype == np.uint8
+    (index,) = np.argwhere(shown == 7)
+    assert _place(target, index) == pytest.approx([7, 12, 8])
+
+
+def test_an_oblique_grid_shows_a_voxel_within_half_a_voxel_of_its_place() -> None:
+    # Rotated about the L axis: k = (0, -0.6, 0.8), j = (0, 0.8, 0.6), i = (1, 0, 0) in (L, P, S).
+    affine = [[0, 0, 1, 0], [-1.2, 0.8, 0, 10], [1.6, 0.6, 0, 100], [0, 0, 0, 1]]
+    grid = Grid((12, 16, 8), np.array(affine, dtype=float), "1.2.3")
+    labels = np.zeros(grid.shape, dtype=np.int32)
+    labels[5:8, 4:7, 3:6] = 300  # centre voxel (6, 5, 4): L = 4, P = 10 - 7.2 + 4, S = 100 + 12.6
+    target = display_grid(grid)
+    shown = show_on(labels, grid, target, outside=0)
+    assert set(np.unique(shown)) == {0, 300}
+    centre = _place(target, np.argwhere(shown == 300).mean(axis=0))
+    assert centre == pytest.approx([112.6, 6.8, 4.0], abs=0.5)
+    # Every voxel centre of the source lies inside the shown field of view.
+    for index in np.ndindex(2, 2, 2):
+        corner = np.array(index) * (np.array(grid.shape) - 1)
+        k, j, i = corner
+        place = np.array([100 + 1.6 * k + 0.6 * j, 10 - 1.2 * k + 0.8 * j, 1.0 * i])
+        where = (place - target.origin_mm) / target.spacing_mm
+        assert (where > -0.01).all()
+        assert (where < np.array(target.shape) - 0.99).all()
+
+
+def test_what_was_not_measured_stays_nan_and_nothing_is_invented() -> None:
+    affine = [[0, 0, 1, 0], [-1.2, 0.8, 0, 0], [1.6, 0.6, 0, 0], [0, 0, 0, 1]]
+    grid = Grid((6, 7, 8), np.array(affine, dtype=float), "1.2.3")
+    values = np.random.default_rng(1).normal(size=grid.shape).astype(np.float32)
+    values[2, 3, 4] = np.nan
+    shown = show_on(values, grid, display_grid(grid), outside=np.nan)
+    assert set(shown[np.isfinite(shown)]) <= set(values[np.isfinite(values)])
+    assert np.isnan(shown).any()

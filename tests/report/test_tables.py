@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from eprimg.model.case import Case
+from eprimg.model.lesions import Measurement, Region, RegionRole
+from eprimg.model.tiers import Tier
+from eprimg.report.tables import (
+    Footnotes,
+    every_measurement,
+    lesion_columns,
+    organ_columns,
+    table_rows,
+    tier_badge,
+)
+
+
+def test_rows_carry_numbers_with_doubt_and_where_it_comes_from(case: Case) -> None:
+    assert case.lesions is not None
+    notes = Footnotes()
+    columns = lesion_columns(case.lesions.lesions)
+    rows = table_rows(case, case.lesions.lesions, columns, notes)
+    by_title = {(c.title, c.detail): cell for c, cell in zip(columns, rows[0].cells, strict=True)}
+    peak = by_title["%ID/kg", "peak"]
+    assert (peak.value, peak.uncertainty) == ("28.0", "3.5")
+    assert "repeatability" in notes.texts[peak.footnotes[0] - 1]
+    assert "voxels, native pet" in peak.hint
+    muscle = by_title["Lesion / muscle", ""]
+    assert muscle.value == "–"
+    assert notes.texts[muscle.footnotes[0] - 1] == "no muscle region was given"
+
+
+def test_equal_remarks_share_one_footnote() -> None:
+    notes = Footnotes()
+    assert [notes.number(t) for t in ("a", "b", "a")] == [1, 2, 1]
+
+
+def test_columns_without_a_number_are_left_out(case: Case) -> None:
+    assert case.lesions is not None
+    organs = organ_columns(case.lesions.references)
+    assert "rR2*,90" not in [c.title for c in organs]
+    assert lesion_columns((Region(1, "bare", RegionRole.LESION),)) == ()
+
+
+def test_before_and_after_are_never_confused(case: Case) -> None:
+    """A lesion measured after the agent only has no number before it."""
+    assert case.lesions is not None
+    after = Measurement("r2star", "median", "mr_post", 150.0, 1.0, "fit", 9, "native mr_post")
+    region = Region(1, "x", RegionRole.LESION, measurements=(after,))
+    columns = lesion_columns((region,))
+    assert [c.detail for c in columns] == ["after agent, median"]
+
+
+def test_not_validated_stands_beside_every_tier_of_such_a_scheme(case: Case) -> None:
+    scheme = case.schemes[0]
+    silent = Tier(scheme.key, "high", 0.95, "", "")
+    assert tier_badge(silent, scheme).notice == "example, not validated"
+    assert tier_badge(silent, replace(scheme, validated=True)).notice == ""
+
+
+def test_candidates_get_a_reason_instead_of_a_tier(candidate_case: Case) -> None:
+    assert candidate_case.lesions is not None
+    rows = table_rows(candidate_case, candidate_case.lesions.lesions, (), Footnotes())
+    for row in rows:
+        assert row.candidate
+        assert {b.label for b in row.badges} == {"not tiered"}
+        assert "not reviewed" in row.badges[0].reason
+
+
+def test_every_number_carries_unit_voxels_and_grid(case: Case) -> None:
+    assert case.lesions is not None
+    for row in every_measurement(case.lesions.lesions[0]):
+        assert row["unit"]
+        assert row["grid"]
+        assert row["doubt"]
+    odd = Measurement("novel", "p42", "pet", 1.0, float("nan"), "none", 3, "g", "a remark")
+    (row,) = every_measurement(Region(1, "x", RegionRole.LESION, measurements=(odd,)))
+    assert (row["quantity"], row["statistic"], row["note"]) == ("novel", "p42", "a remark")
+
+
+def test_a_finite_number_with_a_remark_is_marked() -> None:
+    m = Measurement("volume", "volume", "reference", 3.0, float("nan"), "none", 3, "g", "cut off")
+    region = Region(1, "x", RegionRole.LESION, measurements=(m,))
+    case = pytest.importorskip("eprimg.model.case").Case
+    study = pytest.importorskip("eprimg.model.study").Study("p", ())
+    (row,) = table_rows(case(study), (region,), lesion_columns((region,)), Footnotes())
+    assert row.cells[0].remarked
+    assert "cut off" in row.cells[0].hint

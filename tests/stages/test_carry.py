@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eprimg.errors import GeometryError
+from eprimg.model.maps import QuantityMap
+from eprimg.model.study import Role, Study
+from eprimg.model.transform import Transform
+from eprimg.quantities import quantity
+from eprimg.stages.carry import (
+    carry_labels,
+    carry_map,
+    output_to_input,
+    reference_series,
+    transform_to,
+)
+
+
+def shifted(millimetres, start="a", end="b"):
+    matrix = np.eye(4)
+    matrix[:3, 3] = millimetres
+    return Transform(matrix, start, end)
+
+
+def test_reference_is_pre_then_post_then_pet(scene):
+    pre = scene.mr_series(Role.MR_PRE, "pre")
+    post = scene.mr_series(Role.MR_POST, "post")
+    pet = scene.pet_series("pet")
+    assert reference_series(scene.study(pet, post, pre)).key == "mr_pre"
+    assert reference_series(scene.study(pet, post)).key == "mr_post"
+    assert reference_series(scene.study(pet)).key == "pet"
+    with pytest.raises(ValueError, match="E_NO_SERIES"):
+        reference_series(Study("empty", ()))
+
+
+def test_transform_to_needs_an_accepted_registration(scene):
+    study = scene.study()
+    post = study.find(Role.MR_POST)
+    good, bad = scene.registration("mr_post"), scene.registration("mr_post", accepted=False)
+    assert transform_to(study, (good,), post) is good.transform
+    assert transform_to(study, (bad,), post) is None
+    assert transform_to(study, (), post) is None
+    identity = transform_to(study, (), study.find(Role.MR_PRE))
+    np.testing.assert_array_equal(identity.matrix, np.eye(4))
+
+
+def test_index_matrix_is_worked_out_by_hand(scene):
+    # output voxel (k, j, i) lies at LPS (3 i, 3 j, 4 k); the transform adds (6, 0, 0) mm; the
+    # input has 2 mm voxels and its first voxel at x = 2 mm: i_in = (3 i + 6 - 2) / 2 = 1.5 i + 2.
+    out = scene.grid("a")
+    source = scene.grid("b", spacing=(4.0, 3.0, 2.0), origin=(2.0, 0.0, 0.0))
+    matrix = output_to_input(out, source, shifted((6.0, 0.0, 0.0)))
+    np.testing.assert_allclose(matrix @ [3, 5, 4, 1], [3, 5, 8, 1], atol=1e-12)
+
+
+def test_frames_must_join(scene):
+    with pytest.raises(GeometryError) as caught:
+        output_to_input(scene.grid("a"), scene.grid("c"), shifted((0, 0, 0)))
+    assert caught.value.code == "E_FOR"
+
+
+def test_a_map_and_its_labels_travel_alike(scene):
+    values = scene.paint(1)
+    native = QuantityMap(
+        values,
+        scene.grid("b"),
+        quantity("r2star"),
+        np.isfinite(values),
+        "test.",
+        standard_error=np.full(scene.shape, 2.0),
+    )
+    moved = carry_map(native, scene.grid("a"), shifted((6.0, 0.0, 0.0)), order=3)
+    # output i reads input i + 2
+    np.testing.assert_allclose(moved.values[:, :, :-2], values[:, :, 2:], rtol=1e-6)
+    assert not moved.valid[:, :, -2:].any()
+    np.testing.assert_allclose(moved.standard_error[:, :, :-2], 2.0)
+    assert "resampled once" in moved.method
+    assert "cubic B-spline" in moved.method
+    labels = (values == 130.0).astype(np.int32) * 7
+    carried = carry_labels(labels, scene.grid("b"), scene.grid("a"), shifted((6.0, 0.0, 0.0)))
+    np.testing.assert_array_equal(carried[:, :, :-2], labels[:, :, 2:])
+
+
+def test_a_map_without_any_error_carries_none(scene):
+    values = scene.paint(1)
+    native = QuantityMap(
+        values,
+        scene.grid("b"),
+        quantity("r2star"),
+        np.isfinite(values),
+        "test.",
+        standard_error=np.full(scene.shape, np.nan),
+    )
+    assert carry_map(native, scene.grid("a"), shifted((0, 0, 0)), order=1).standard_error is None
+
+
+def test_a_segmentation_of_occupied_slices_is_copied_exactly(scene):
+    labels = scene.region_set().labels[3:9]
+    part = scene.grid("a", shape=(6, 20, 24), origin=(0.0, 0.0, 12.0))
+    carried = carry_labels(labels, part, scene.grid("a"), shifted((0, 0, 0), "a", "a"))
+    np.testing.assert_array_equal(carried[3:9], labels)
+    assert not carried[:3].any()
+    assert not carried[9:].any()

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.model.maps import QuantityMap
+from eprimg.quantities import quantity
+from eprimg.stages.measure_mr import find_number
+from eprimg.stages.measure_pet import measure_pet
+
+
+@pytest.fixture
+def small(scene):
+    """A lesion of eight voxels (values 2, 4) and a blood region (value 1) on 4 mm voxels."""
+    grid = scene.grid("pet", shape=(12, 12, 12), spacing=(4.0, 4.0, 4.0))
+    values = np.full(grid.shape, 1.0)
+    labels = np.zeros(grid.shape, dtype=np.int32)
+    labels[5:7, 5:7, 5:7] = 1
+    values[5, 5:7, 5:7], values[6, 5:7, 5:7] = 2.0, 4.0
+    labels[8, 8, 4:8] = 2
+    regions = (
+        Region(1, "lesion", RegionRole.LESION),
+        Region(2, "aorta", RegionRole.REFERENCE, anatomy="blood"),
+    )
+    uptake = QuantityMap(values, grid, quantity("suvbw"), np.ones(grid.shape, bool), "test")
+    return LesionSet(labels, grid, regions), uptake
+
+
+def run(regions, uptake, config, kept=None, ids=(1, 2)):
+    numbers = {i: [] for i in ids}
+    measure_pet(numbers, kept or {}, regions, {"suvbw": uptake}, config)
+    return numbers
+
+
+def get(numbers, region, statistic, name="suvbw"):
+    return find_number(numbers, {}, region, name, statistic, "pet")
+
+
+def test_statistics(small, scene):
+    numbers = run(*small, scene.config)
+    sd = math.sqrt(8.0 / 7.0)  # four voxels 1 below and four 1 above the mean of 3
+    assert get(numbers, 1, "mean").value == pytest.approx(3.0)
+    assert get(numbers, 1, "median").value == pytest.approx(3.0)
+    assert get(numbers, 1, "max").value == pytest.approx(4.0)
+    assert get(numbers, 1, "sd").value == pytest.approx(sd)
+    assert get(numbers, 1, "mean").uncertainty == pytest.approx(sd / math.sqrt(8))
+    assert "lower bound" in get(numbers, 1, "mean").uncertainty_note
+    # The 12.4 mm sphere reaches beyond the lesion of 8 mm, so it holds background too.
+    assert 1.0 < get(numbers, 1, "peak").value < 4.0
+    assert get(numbers, 1, "peak").note == ""
+    assert "neighbouring region" in get(numbers, 2, "peak").note
+
+
+def test_ratio_states_its_statistic(small, scene):
+    ratio = get(run(*small, scene.config), 1, "ratio", "lesion_blood_ratio")
+    assert ratio.value == pytest.approx(3.0)
+    assert ratio.note == "mean of the region / mean of aorta"
+    assert get(run(*small, scene.config), 2, "ratio", "lesion_blood_ratio") is None
+    assert get(run(*small, scene.config), 1, "ratio", "lesion_muscle_ratio") is None
+
+
+def test_ratio_with_a_reference_that_was_not_measured(small, scene):
+    ratio = get(run(*small, scene.config, ids=(1,)), 1, "ratio", "lesion_blood_ratio")
+    assert math.isnan(ratio.value)
+    assert "was not measured" in ratio.note
+
+
+def test_a_cut_sphere_is_said(small, scene):
+    regions, uptake = small
+    labels = np.zeros(regions.grid.shape, dtype=np.int32)
+    labels[0, 5:7, 5:7] = 1
+    labels[11, 11, 11] = 2
+    cut = LesionSet(labels, regions.grid, regions.regions)
+    numbers = run(cut, uptake, scene.config)
+    peak = get(numbers, 1, "peak")
+    assert "% of the sphere lies inside the PET volume" in peak.note
+    corner = get(numbers, 2, "peak")
+    assert math.isnan(corner.value)
+    assert "corner" in corner.note
+    assert math.isnan(corner.uncertainty)
+
+
+def test_a_region_off_the_grid(small, scene):
+    numbers = run(*small, scene.config, ids=(9,))
+    assert math.isnan(get(numbers, 9, "peak").value)
+    assert "PET grid" in get(numbers, 9, "peak").note

@@ -1,0 +1,200 @@
+"""Expected probabilities come from the normal distribution function as written in each test."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eprimg.config import StratifyConfig
+from eprimg.model.lesions import Measurement, Region, RegionRole, RegionSource
+from eprimg.model.tiers import INDETERMINATE, NOT_TIERED, TierScheme
+from eprimg.stages.tiers_lesion import lesion_tier
+
+PET = TierScheme(
+    "pet-example",
+    "1",
+    "t",
+    "pid_per_kg",
+    "peak",
+    "fixed",
+    (5.0, 20.0),
+    ("low", "moderate", "high"),
+    "dominant-volume",
+    False,
+    "c",
+    "pet",
+)
+MR = TierScheme(
+    "mr-example",
+    "1",
+    "t",
+    "dr2star",
+    "median",
+    "fixed",
+    (20.0, 80.0),
+    ("low", "moderate", "high"),
+    "dominant-volume",
+    True,
+    "c",
+    "mr",
+)
+
+
+def lesion(*measurements, source=RegionSource.MASK):
+    return Region(1, "lesion-1", RegionRole.LESION, source=source, measurements=measurements)
+
+
+def uptake(value, *, error=float("nan"), statistic="peak", note=""):
+    return Measurement(
+        "pid_per_kg",
+        statistic,
+        "pet",
+        value,
+        error,
+        "spread of the voxels",
+        100,
+        "native pet",
+        note,
+    )
+
+
+def change(value, error, term=None):
+    found = [
+        Measurement("dr2star", "median", "mr_post-mr_pre", value, error, "fit noise", 50, "native")
+    ]
+    if term is not None:
+        found.append(
+            Measurement(
+                "dr2star",
+                "registration_error_term",
+                "mr_post-mr_pre",
+                term,
+                float("nan"),
+                "none: is itself an error",
+                50,
+                "reference grid",
+                "mean gradient times registration error 0.50 mm",
+            )
+        )
+    return found
+
+
+def place(region, scheme=PET, nuclide="89Zr", **options):
+    return lesion_tier(
+        region, scheme, scheme.edges, "fixed cut-offs", nuclide, StratifyConfig(), **options
+    )
+
+
+def test_zirconium_peak_by_published_repeatability():
+    tier = place(lesion(uptake(10.3)))
+    # Jauw 2018: RC 35 % -> wCV 35 / 2.77 = 12.64 %; s = sqrt(ln(1 + wCV^2)) = 0.1258
+    s = math.sqrt(math.log(1 + (0.35 / 2.77) ** 2))
+    above = [NormalDist().cdf(math.log(10.3 / edge) / s) for edge in (5.0, 20.0)]
+    assert tier.label == tier.most_likely == "moderate"
+    assert tier.confidence == pytest.approx(above[0] - above[1], abs=1e-9)
+    assert tier.reason.startswith("%ID/kg peak 10.3 %ID/kg between the edges 5 and 20")
+    assert "noise only: a lower bound" in tier.confidence_note
+    assert "delineation and calibration not included" in tier.confidence_note
+    assert tier.notice == "example, not validated"
+
+
+@pytest.mark.parametrize(
+    ("nuclide", "statistic", "confidence"),
+    # science base, section 4.2: at 1.2 x the cut-off 0.97 (wCV 10 %), 0.93 (89Zr peak), 0.89 (max)
+    [("18F", "peak", 0.97), ("89Zr", "peak", 0.93), ("89Zr", "max", 0.89)],
+)
+def test_confidence_at_1_2_times_the_cutoff(nuclide, statistic, confidence):
+    scheme = TierScheme(
+        "s",
+        "1",
+        "t",
+        "pid_per_kg",
+        statistic,
+        "fixed",
+        (10.0,),
+        ("low", "high"),
+        "any",
+        True,
+        "c",
+        "pet",
+    )
+    tier = place(lesion(uptake(12.0, statistic=statistic)), scheme, nuclide)
+    assert round(tier.confidence, 2) == confidence
+    assert tier.notice == ""
+
+
+def test_near_an_edge_is_indeterminate_and_keeps_what_is_likely():
+    tier = place(lesion(uptake(19.6)))
+    assert tier.label == INDETERMINATE
+    assert tier.most_likely == "moderate"
+    assert sum(tier.probabilities.values()) == pytest.approx(1.0)
+    assert set(tier.probabilities) == {"low", "moderate", "high"}
+    assert "the edge 20 is exceeded with a probability of 0.44" in tier.reason
+
+
+def test_a_nuclide_without_published_repeatability_borrows_none():
+    tier = place(lesion(uptake(22.0, error=1.0)), nuclide="64Cu")
+    assert tier.confidence == pytest.approx(NormalDist().cdf(2.0), abs=1e-9)
+    assert tier.label == "high"
+    assert "no repeatability of the peak is published for 64Cu" in tier.confidence_note
+    assert "lower bound" in tier.confidence_note
+
+
+def test_without_any_error_the_confidence_is_not_a_number():
+    tier = place(lesion(uptake(22.0)), nuclide="64Cu")
+    assert tier.label == "high"
+    assert math.isnan(tier.confidence)
+    assert tier.confidence_note.startswith("no confidence can be stated")
+
+
+def test_change_of_r2star_adds_fit_and_registration_error():
+    tier = place(lesion(*change(86.0, 3.0, term=4.0)), MR)
+    # sqrt(3^2 + 4^2) = 5; (86 - 80) / 5 = 1.2 standard deviations
+    assert tier.confidence == pytest.approx(NormalDist().cdf(1.2), abs=1e-9)
+    assert tier.label == INDETERMINATE  # 0.885 lies between 0.1 and 0.9
+    assert "no tumour R2* repeatability is published" in tier.confidence_note
+    assert "lower bound" in tier.confidence_note
+    clear = place(lesion(*change(100.0, 3.0, term=4.0)), MR)
+    assert clear.label == "high"
+
+
+def test_change_of_r2star_without_a_registration_term():
+    tier = place(lesion(*change(86.0, 3.0)), MR)
+    assert tier.confidence == pytest.approx(NormalDist().cdf(2.0), abs=1e-9)
+    assert "registration error not included" in tier.confidence_note
+
+
+def test_candidates_and_missing_numbers_are_not_tiered():
+    candidate = place(lesion(uptake(30.0), source=RegionSource.CANDIDATE))
+    assert candidate.label == NOT_TIERED
+    assert "candidate" in candidate.reason
+    assert place(lesion(uptake(30.0), source=RegionSource.CONFIRMED)).label == "high"
+    missing = place(lesion())
+    assert missing.label == NOT_TIERED
+    assert "was not measured" in missing.reason
+    nothing = place(lesion(uptake(float("nan"), note="no voxel on the PET grid")))
+    assert nothing.label == NOT_TIERED
+    assert "no voxel on the PET grid" in nothing.reason
+    refused = place(lesion(uptake(30.0)), refused="the protocols differ")
+    assert (refused.label, refused.reason) == (NOT_TIERED, "the protocols differ")
+
+
+def test_cold_lesion():
+    tier = place(lesion(uptake(0.0)))
+    assert tier.label == "low"
+    assert tier.reason.startswith("%ID/kg peak 0 %ID/kg below the edge 5")
+
+
+@given(st.floats(0.01, 200.0), st.floats(0.01, 200.0))
+def test_tiers_rise_with_the_value(first, second):
+    low, high = sorted((first, second))
+    rank = PET.labels.index
+    a, b = place(lesion(uptake(low))), place(lesion(uptake(high)))
+    assert rank(a.most_likely) <= rank(b.most_likely)
+    assert sum(a.probabilities.values()) == pytest.approx(1.0)
+    assert a.probabilities["low"] >= b.probabilities["low"] - 1e-12
+    assert a.probabilities["high"] <= b.probabilities["high"] + 1e-12
