@@ -13,7 +13,6 @@ __all__ = [
     "parse_datetime",
     "parse_offset",
     "parse_time",
-    "seconds_between",
     "shown",
 ]
 
@@ -183,38 +182,6 @@ def combine(
     """
     day = parse_date(date_text, where=date_where)
     return datetime.combine(day, parse_time(time_text, where=time_where), offset)
-
-
-def seconds_between(start: datetime, end: datetime, *, where: str) -> float:
-    """Seconds from one instant to another.
-
-    Parameters
-    ----------
-    start, end : datetime
-        Both with an offset from UTC, or both without.
-    where : str
-        What is compared, for the message.
-
-    Returns
-    -------
-    float
-        Positive when `end` is later.
-
-    Raises
-    ------
-    ClockError
-        ``E_SUV_TIME`` when only one of them has an offset.
-    """
-    if (start.tzinfo is None) != (end.tzinfo is None):
-        raise ClockError(
-            "one of two instants states its offset from UTC and the other does not, so the time "
-            "between them is not known",
-            code="E_SUV_TIME",
-            where=where,
-            action="enter [injection] instant in study.toml on the clock of the scanner's header "
-            "(with an offset only if TimezoneOffsetFromUTC (0008,0201) is there)",
-        )
-    return (end - start).total_seconds()
 
 
 def shown(instant: datetime) -> str:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from eprimg.errors import ClockError
-from eprimg.io.clocks import parse_datetime, parse_time, seconds_between, shown
+from eprimg.io.clocks import parse_datetime, parse_time, shown
 from eprimg.io.pet_header import PetHeader, tag
 from eprimg.io.pet_reference import series_offset
-from eprimg.model.acquisition import Known, Origin
+from eprimg.model.acquisition import CLOCK_SKEW_S, Known, Origin, seconds_between
 from eprimg.model.case import Finding, Severity
 
 __all__ = ["LONG_LIVED_S", "InjectionInstant", "injection_instant"]
@@ -23,7 +23,6 @@ LONG_LIVED_S = 41_400.0
 """Half-life from which a clock time without its date is refused (11.5 h)."""
 
 _SAME_INSTANT_S = 1.0
-_SKEW_S = 3600.0
 _CLOCK_ONLY_S = 6 * 3600.0
 _LONGEST_S = 30 * 86_400.0
 _ENTER_INJECTION = "enter [injection] instant in study.toml with date and time"
@@ -209,7 +208,7 @@ def _from_clock(
     same_day = datetime.combine(anchor.date(), clock, anchor.tzinfo)
     for days in (0, -1, 1):
         instant = same_day + timedelta(days=days)
-        if -_SKEW_S <= seconds_between(instant, anchor, where=where) < limit:
+        if -CLOCK_SKEW_S <= seconds_between(instant, anchor, where=where) < limit:
             return instant, days != 0
     if same_day > anchor:
         same_day -= timedelta(days=1)
@@ -236,7 +235,7 @@ def _apart(clock_text: str, instant: datetime) -> float:
 
 def _plausible(elapsed_s: float, half_life_s: float, long_lived: bool) -> bool:
     limit = min(10 * half_life_s, _LONGEST_S) if long_lived else 6 * half_life_s
-    return -_SKEW_S <= elapsed_s < limit
+    return -CLOCK_SKEW_S <= elapsed_s < limit
 
 
 def _window(elapsed_s: float, half_life_s: float, where: str) -> tuple[Finding, ...]:

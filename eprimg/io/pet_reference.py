@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from eprimg.errors import ClockError, MissingTagError
-from eprimg.io.clocks import combine, parse_datetime, parse_offset, seconds_between, shown
+from eprimg.io.clocks import combine, parse_datetime, parse_offset, shown
 from eprimg.io.pet_header import PetHeader, tag
 from eprimg.kernels.radioactivity import frame_mean_time_s
+from eprimg.model.acquisition import seconds_between
 from eprimg.model.case import Finding, Severity
 
 __all__ = [

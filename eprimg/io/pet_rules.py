@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from eprimg.errors import EprimgError, InputError, raise_faults
 from eprimg.io import pet_facts
-from eprimg.io.clocks import seconds_between, shown
+from eprimg.io.clocks import shown
 from eprimg.io.pet_checks import header_faults
 from eprimg.io.pet_entered import EnteredFacts, read_entered
 from eprimg.io.pet_header import PetHeader, tag
@@ -17,7 +17,7 @@ from eprimg.io.pet_injection import injection_instant
 from eprimg.io.pet_reference import Reference, acquisition_instants, reference_instant
 from eprimg.kernels.radioactivity import decay_factor, reference_scale
 from eprimg.kernels.uptake import suvbw_factor
-from eprimg.model.acquisition import Injection, Known, Origin, PETAcquisition
+from eprimg.model.acquisition import Injection, Known, Origin, PETAcquisition, seconds_between
 from eprimg.model.case import Finding, Severity, StageResult
 
 __all__ = ["pet_acquisition"]

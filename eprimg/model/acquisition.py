@@ -9,7 +9,19 @@ from typing import Generic, TypeVar
 
 from eprimg.errors import ClockError, MissingTagError
 
-__all__ = ["Injection", "Known", "MRAcquisition", "Origin", "PETAcquisition"]
+__all__ = [
+    "CLOCK_SKEW_S",
+    "Injection",
+    "Known",
+    "MRAcquisition",
+    "Origin",
+    "PETAcquisition",
+    "seconds_between",
+]
+
+CLOCK_SKEW_S = 3600.0
+"""An injection may lie this long after the reference instant: clocks differ, dynamic scans start
+with the injection."""
 
 T = TypeVar("T")
 
@@ -68,6 +80,38 @@ class Known(Generic[T]):
                 action="enter it in study.toml (see docs, how-to/enter-missing-facts)",
             )
         return self.value
+
+
+def seconds_between(start: datetime, end: datetime, *, where: str) -> float:
+    """Seconds from one instant to another.
+
+    Parameters
+    ----------
+    start, end : datetime
+        Both with an offset from UTC, or both without.
+    where : str
+        What is compared, for the message.
+
+    Returns
+    -------
+    float
+        Positive when `end` is later.
+
+    Raises
+    ------
+    ClockError
+        ``E_SUV_TIME`` when only one of them has an offset.
+    """
+    if (start.tzinfo is None) != (end.tzinfo is None):
+        raise ClockError(
+            "one of two instants states its offset from UTC and the other does not, so the time "
+            "between them is not known",
+            code="E_SUV_TIME",
+            where=where,
+            action="enter [injection] instant in study.toml on the clock of the scanner's header "
+            "(with an offset only if TimezoneOffsetFromUTC (0008,0201) is there)",
+        )
+    return (end - start).total_seconds()
 
 
 def _missing() -> Known[float]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from eprimg.errors import ClockError, EprimgError, InputError, MissingTagError, UnitsError
 from eprimg.kernels.radioactivity import reference_scale
 from eprimg.kernels.uptake import Sex, percent_id_per_kg, sul_janmahasatian, suvbw
-from eprimg.model.acquisition import Known, PETAcquisition
+from eprimg.model.acquisition import CLOCK_SKEW_S, Known, PETAcquisition, seconds_between
 from eprimg.model.case import Finding, Severity
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Series
@@ -20,9 +20,6 @@ from eprimg.model.volume import Volume
 from eprimg.quantities import quantity
 
 __all__ = ["PETMaps", "PETScale", "pet_maps", "pet_scale"]
-
-_CLOCK_SKEW_S = 3600.0
-"""An injection up to one hour after the reference is clock skew or a dynamic start; more is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,17 +298,12 @@ def _elapsed_s(acquisition: PETAcquisition, faults: list[EprimgError]) -> float:
             )
         )
         return 0.0
-    if (injected.tzinfo is None) != (reference.tzinfo is None):
-        faults.append(
-            ClockError(
-                "only one of injection and reference instant has a UTC offset",
-                code="E_SUV_TIME",
-                action="enter the injection with the same kind of clock",
-            )
-        )
+    try:
+        elapsed = seconds_between(injected, reference, where="injection and reference instant")
+    except ClockError as error:
+        faults.append(error)
         return 0.0
-    elapsed = (reference - injected).total_seconds()
-    if elapsed < -_CLOCK_SKEW_S:
+    if elapsed < -CLOCK_SKEW_S:
         faults.append(
             ClockError(
                 "the injection lies more than one hour after the reference instant of the scan",

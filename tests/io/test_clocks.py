@@ -9,7 +9,6 @@ from eprimg.io.clocks import (
     parse_datetime,
     parse_offset,
     parse_time,
-    seconds_between,
     shown,
 )
 
@@ -88,14 +87,6 @@ def test_combine_never_borrows_a_date():
     with pytest.raises(ClockError):
         combine("", "101112", date_where="d", time_where="t")
 
-
-def test_instants_are_compared_not_clock_times():
-    # 10:00 at +0200 (summer) to 10:00 at +0100 (winter) is a day and an hour
-    start = datetime(2024, 10, 26, 10, tzinfo=timezone(timedelta(hours=2)))
-    end = datetime(2024, 10, 27, 10, tzinfo=PLUS_ONE)
-    assert seconds_between(start, end, where="t") == 25 * 3600
-    with pytest.raises(ClockError, match="offset"):
-        seconds_between(start, end.replace(tzinfo=None), where="t")
 
 
 def test_instants_are_shown_to_the_nearest_second():

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import datetime, time, timedelta, timezone
 
 import pytest
 
 from eprimg.errors import ClockError, MissingTagError
-from eprimg.model.acquisition import Injection, Known, MRAcquisition, Origin
+from eprimg.model.acquisition import (
+    Injection,
+    Known,
+    MRAcquisition,
+    Origin,
+    seconds_between,
+)
 
 
 def test_missing_facts_are_refused_with_their_place() -> None:
@@ -28,3 +34,12 @@ def test_mr_facts_default_to_missing() -> None:
     facts = MRAcquisition(echo_times_s=(0.001, 0.002))
     assert facts.field_strength_t.origin == Origin.MISSING
     assert facts.agent_phase == "unknown"
+
+
+def test_instants_are_compared_not_clock_times():
+    # 10:00 at +0200 (summer) to 10:00 at +0100 (winter) is a day and an hour
+    start = datetime(2024, 10, 26, 10, tzinfo=timezone(timedelta(hours=2)))
+    end = datetime(2024, 10, 27, 10, tzinfo=timezone(timedelta(hours=1)))
+    assert seconds_between(start, end, where="t") == 25 * 3600
+    with pytest.raises(ClockError, match="offset"):
+        seconds_between(start, end.replace(tzinfo=None), where="t")
