@@ -5,6 +5,7 @@ The command line, the batch engine and the plugin all call `run`; nobody else or
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import time
@@ -18,7 +19,7 @@ from eprimg.errors import ConfigError
 from eprimg.model.case import Case, Finding, Provenance
 from eprimg.model.study import Study
 
-__all__ = ["STAGES", "Progress", "export_case", "run"]
+__all__ = ["STAGES", "Progress", "export_case", "run", "settings_hash"]
 
 Progress = Callable[[str, float], None]
 """Called with words for a person and the finished share (0 to 1)."""
@@ -56,6 +57,31 @@ def _peak_memory_mb() -> float:
         return float("nan")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (1024.0 * 1024.0 if platform.system() == "Darwin" else 1024.0)
+
+
+def settings_hash(config: Config) -> str:
+    """Hash the settings together with the content of the scheme and cohort files they name.
+
+    Parameters
+    ----------
+    config : Config
+        Settings.
+
+    Returns
+    -------
+    str
+        SHA-256; it changes when a cut-off changes, even in a file of the same name.
+
+    Raises
+    ------
+    ConfigError
+        ``E_SCHEME`` or ``E_COHORT``.
+    """
+    from eprimg.io.schemes import load_cohort, load_schemes
+
+    cohorts = load_cohort(config.stratify.cohort_file) if config.stratify.cohort_file else ()
+    text = f"{config.hash} {load_schemes(config.stratify)!r} {cohorts!r}"
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _span(start: str | None, stop: str | None) -> tuple[int, int]:
@@ -193,7 +219,7 @@ def run(
         case,
         provenance=Provenance(
             versions=_versions(),
-            config_hash=config.hash,
+            config_hash=settings_hash(config),
             input_hash=study.input_hash,
             started=case.provenance.started or started,
             finished=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -75,6 +75,7 @@ def copy_of(phantom: Path, tmp_path: Path) -> Callable[..., Path]:
         only: Callable[[pydicom.Dataset], bool] = lambda ds: True,
     ) -> Path:
         target = tmp_path / "changed"
+        shutil.rmtree(target, ignore_errors=True)
         for source in sorted((phantom / "dicom").rglob("*.dcm")):
             place = target / source.relative_to(phantom / "dicom")
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -41,8 +41,23 @@ def test_a_run_can_stop_and_go_on(study) -> None:  # type: ignore[no-untyped-def
     assert whole.lesions is not None
     assert whole.patient_tiers
     assert set(whole.provenance.seconds) == set(pipeline.STAGES)
-    assert whole.provenance.config_hash == config.hash
+    assert whole.provenance.config_hash == pipeline.settings_hash(config)
     assert whole.provenance.input_hash == study.input_hash
     assert whole.provenance.versions["SimpleITK"]
     again = pipeline.run(study, config, case=whole, start="stratify")
     assert [t.label for t in again.patient_tiers] == [t.label for t in whole.patient_tiers]
+
+
+def test_the_settings_hash_follows_the_files_that_the_settings_name(tmp_path: Path) -> None:
+    scheme = (Path(pipeline.__file__).parent / "resources" / "tier_schemes").joinpath(
+        "example-pid-per-kg-peak.toml"
+    )
+    text = scheme.read_text(encoding="utf-8")
+    own = tmp_path / "own.toml"
+    own.write_text(text, encoding="utf-8")
+    config = Config().with_assignments([f"stratify.schemes=['{own}']"])
+    before = pipeline.settings_hash(config)
+    assert pipeline.settings_hash(config) == before
+    own.write_text(text.replace("20.0", "25.0").replace("[5, 20]", "[5, 25]"), encoding="utf-8")
+    assert own.read_text(encoding="utf-8") != text
+    assert pipeline.settings_hash(config) != before

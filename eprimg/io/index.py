@@ -103,6 +103,10 @@ def _walk(root: Path, findings: list[Finding]) -> Iterator[str]:
             text = f"the folder cannot be read: {error.strerror}"
             findings.append(Finding("E_FILE", Severity.ERROR, Path(folder).name, text))
             continue
+        if folder != str(root) and _is_own_output(Path(folder) / "manifest.json"):
+            text = "results of an earlier run lie in the study's folder; they were not read"
+            findings.append(Finding("I_OUTPUT_SKIPPED", Severity.INFO, Path(folder).name, text))
+            continue
         folders = []
         for entry in found:
             if entry.name.startswith(".") or entry.name.upper() == "DICOMDIR":
@@ -116,6 +120,15 @@ def _walk(root: Path, findings: list[Finding]) -> Iterator[str]:
             elif entry.is_file():
                 yield entry.path
         pending += reversed(folders)
+
+
+def _is_own_output(manifest: Path) -> bool:
+    """Tell an output folder of ours by the head of its manifest."""
+    try:
+        with manifest.open("rb") as file:
+            return b"eprimg output folder" in file.read(200)
+    except OSError:
+        return False
 
 
 def _in_time(entry: SeriesEntry) -> tuple[str, int, str, str]:

@@ -12,7 +12,7 @@ from eprimg.io.frame_types import is_spin_echo, n_positions
 from eprimg.model.case import Finding, Severity
 from eprimg.model.study import Role
 
-__all__ = ["propose_roles"]
+__all__ = ["agent_contradictions", "propose_roles"]
 
 _AGENT = re.compile(
     r"ferumox|feraheme|rienso|feridex|resovist|sinerem|uspio|spio|iron|nanopart", re.IGNORECASE
@@ -63,6 +63,53 @@ def propose_roles(entries: Sequence[SeriesEntry]) -> tuple[list[SeriesEntry], li
     return [
         replace(e, role=proposed[e.key][0], reason=proposed[e.key][1]) for e in entries
     ], findings
+
+
+def agent_contradictions(
+    pre: Sequence[SeriesEntry], post: Sequence[SeriesEntry]
+) -> tuple[Finding, ...]:
+    """Say where headers contradict the roles that are about to be used.
+
+    Roles may come from a study file, so the check is made again on what was settled.
+
+    Parameters
+    ----------
+    pre, post : sequence of SeriesEntry
+        Series in the roles before and after the agent.
+
+    Returns
+    -------
+    tuple of Finding
+        ``W_AGENT_ORDER`` for a tag or word that says the opposite, and for dates in the wrong
+        order.
+    """
+    findings = []
+    for entries, role, opposite in ((pre, "before", "post"), (post, "after", "pre")):
+        for entry in entries:
+            phase, why = _evidence(entry)
+            if phase == opposite:
+                findings.append(
+                    Finding(
+                        "W_AGENT_ORDER",
+                        Severity.WARNING,
+                        entry.key,
+                        f"This series is used as the one {role} the agent, but {why}. Check that "
+                        "the two series were not exchanged.",
+                    )
+                )
+    for first in pre:
+        for second in post:
+            if first.instant and second.instant and first.instant > second.instant:
+                findings.append(
+                    Finding(
+                        "W_AGENT_ORDER",
+                        Severity.WARNING,
+                        f"{first.key}, {second.key}",
+                        "The series used as the one before the agent was acquired after the other "
+                        "one. Check that the two were not exchanged.",
+                    )
+                )
+    return tuple(findings)
 
 
 def _why_no_stack(entry: SeriesEntry) -> str:

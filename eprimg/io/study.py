@@ -9,12 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from eprimg.config import Config
 from eprimg.errors import ConfigError, EprimgError, InputError, raise_faults
 from eprimg.io.index import SeriesEntry, StudyIndex, scan
+from eprimg.io.region_sets import distinct_region_sets
+from eprimg.io.roles import agent_contradictions
 from eprimg.io.study_file import StudyFile, read_study_file
 from eprimg.model.acquisition import PETAcquisition
 from eprimg.model.case import Finding, Severity, StageResult
+from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 from eprimg.model.study import Role, Series, Study, Timepoint
 
@@ -281,33 +286,29 @@ def _read_masks(plan: StudyPlan, series: list[Series]) -> tuple[list[LesionSet],
             result = read_regions(mask.path, names=mask.names or None, frame_of_reference=frame)
             sets.append(result.value)
             findings += result.findings
-        return sets, findings
-    frame = series[0].grid.frame_of_reference  # the first series is the reference
-    found: list[tuple[tuple[bool, bool, int], StageResult[LesionSet]]] = []
-    for entry in plan.entries(Role.REGIONS):
+        sets, noticed = distinct_region_sets(sets, series[0].grid.frame_of_reference)
+        return sets, findings + noticed
+    found: list[LesionSet] = []
+    # DICOM first: of two copies the one with its own identifiers is kept.
+    for entry in sorted(plan.entries(Role.REGIONS), key=lambda e: e.source != "dicom"):
         result = read_regions(entry)
-        elsewhere = result.value.grid.frame_of_reference != frame
-        found.append(((elsewhere, entry.source != "dicom", len(found)), result))
+        found.append(result.value)
         findings += result.findings
-    for _, result in sorted(found, key=lambda each: each[0]):
-        twin = next((s for s in sets if _names(s) == _names(result.value)), None)
-        if twin is None:
-            sets.append(result.value)
-            continue
+    unknown = [e for e in plan.entries(Role.UNUSED) if e.source == "nifti"]
+    if not found and unknown:
         findings.append(
             Finding(
-                "I_REGIONS_REPEATED",
-                Severity.INFO,
-                result.value.origin,
-                f"These regions have the same names as those of {twin.origin}, which were used; "
-                "this copy was left out. To use it instead, name it in study.toml under masks.",
+                "W_MASK_UNUSED",
+                Severity.WARNING,
+                ", ".join(e.key for e in unknown[:6]),
+                "No mask was recognised, but these NIfTI files were not used: "
+                + "; ".join(f"{e.key} ({e.reason})" for e in unknown[:6])
+                + ". If one of them is a mask, name it in study.toml under masks.",
             )
         )
-    return sets, findings
-
-
-def _names(regions: LesionSet) -> frozenset[tuple[str, str]]:
-    return frozenset((r.name, str(r.role)) for r in regions.regions)
+    # The first series is the reference.
+    kept, noticed = distinct_region_sets(found, series[0].grid.frame_of_reference)
+    return kept, findings + noticed
 
 
 def _timepoints(series: list[Series], plan: StudyPlan) -> tuple[Timepoint, ...]:
@@ -329,13 +330,20 @@ def _timepoints(series: list[Series], plan: StudyPlan) -> tuple[Timepoint, ...]:
     return tuple(points)
 
 
+def _grid_text(grid: Grid) -> str:
+    return f"{grid.shape} {np.round(grid.affine, 6).tolist()} {grid.frame_of_reference}"
+
+
 def _input_hash(series: list[Series], regions: list[LesionSet], overrides: object) -> str:
+    """Hash everything that a number depends on: voxels, places, header facts, masks, entries."""
     digest = hashlib.sha256()
     for s in sorted(series, key=lambda s: s.key):
-        digest.update(f"{s.key} {s.source_uid} {s.source_hash}\n".encode())
+        digest.update(f"{s.key} {s.source_uid} {s.source_hash} {s.study_uid}\n".encode())
+        digest.update(f"{_grid_text(s.grid)} {s.acquisition!r}\n".encode())
     for r in regions:
+        digest.update(_grid_text(r.grid).encode())
         digest.update(r.labels.tobytes())
-        digest.update(repr([(x.id, x.name, str(x.role)) for x in r.regions]).encode())
+        digest.update(repr([(x.id, x.name, str(x.role), x.anatomy) for x in r.regions]).encode())
     digest.update(json.dumps(overrides, sort_keys=True, default=str).encode())
     return digest.hexdigest()
 
@@ -377,7 +385,11 @@ def read_study(
     config = config or Config()
     plan = plan or plan_study(path, study_file=study_file, progress=progress)
     _check_single(plan)
-    findings = [*plan.findings, *_check_patients(plan, config)]
+    findings = [
+        *plan.findings,
+        *_check_patients(plan, config),
+        *agent_contradictions(plan.entries(Role.MR_PRE), plan.entries(Role.MR_POST)),
+    ]
     wanted = [e for role in _SINGLE for e in plan.entries(role)]
     series: list[Series] = []
     faults: list[EprimgError] = []

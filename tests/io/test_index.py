@@ -134,3 +134,14 @@ def test_real_pet(real_data):
     index = scan(real_data / "pet/sts001_ge_fdg_dicom/PT")
     (entry,) = index.series
     assert (entry.role, entry.n_frames, entry.shape) == (Role.PET, 267, "267 x 128 x 128")
+
+
+def test_results_inside_the_study_are_not_read_as_input(tmp_path):
+    write_mr(tmp_path / "mr")
+    out = tmp_path / "results" / "regions"
+    out.mkdir(parents=True)
+    (out / "labels.nii.gz").write_bytes(b"not read")
+    (tmp_path / "results" / "manifest.json").write_text('{"format": "eprimg output folder"}')
+    index = scan(tmp_path)
+    assert [e.modality for e in index.series] == ["MR"]
+    assert [f.code for f in index.findings] == ["I_OUTPUT_SKIPPED"]

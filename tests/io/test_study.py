@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
+import pydicom
 import pytest
 
 from eprimg.config import Config
@@ -118,5 +121,45 @@ def test_copies_of_the_same_regions_are_left_out_and_said(phantom: Path) -> None
     assert sorted(len(r.regions) for r in result.value.regions) == [6, 7]
     frames = {r.grid.frame_of_reference for r in result.value.regions}
     assert frames == {pre.grid.frame_of_reference}
-    repeated = [f for f in result.findings if f.code == "I_REGIONS_REPEATED"]
+    repeated = [f for f in result.findings if f.code == "W_REGIONS_REPEATED"]
     assert len(repeated) == 6
+
+
+def test_the_input_hash_covers_header_facts_and_places(
+    phantom: Path, copy_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    plain = read_study(phantom / "dicom").value.input_hash
+
+    def heavier(dataset: pydicom.Dataset) -> None:
+        dataset.PatientWeight = float(dataset.PatientWeight) * 1.5
+
+    def moved(dataset: pydicom.Dataset) -> None:
+        x, y, z = map(float, dataset.ImagePositionPatient)
+        dataset.ImagePositionPatient = [x + 20.0, y, z]
+
+    hashes = {plain}
+    for change in (heavier, moved):
+        hashes.add(read_study(copy_of(change, only=is_pet)).value.input_hash)
+    spoken = tmp_path / "study.toml"
+    for shift in (0.0, 20.0):
+        mask = nib.load(phantom / "masks" / "lesions.nii.gz")
+        affine = mask.affine.copy()
+        affine[0, 3] += shift
+        nib.save(nib.Nifti1Image(np.asarray(mask.dataobj), affine), tmp_path / "mask.nii.gz")
+        spoken.write_text('[[masks]]\npath = "mask.nii.gz"\non = "mr_pre"\n', encoding="utf-8")
+        hashes.add(read_study(phantom / "dicom", study_file=spoken).value.input_hash)
+    assert len(hashes) == 5
+
+
+def test_roles_against_the_headers_are_warned_about(phantom: Path, tmp_path: Path) -> None:
+    keys = {str(e.role): e.key for e in plan_study(phantom / "dicom").index.series}
+    spoken = tmp_path / "study.toml"
+    spoken.write_text(
+        f'[roles]\n"{keys["mr_pre"]}" = "mr_post"\n"{keys["mr_post"]}" = "mr_pre"\n',
+        encoding="utf-8",
+    )
+    findings = read_study(phantom / "dicom", study_file=spoken).findings
+    texts = [f.text for f in findings if f.code == "W_AGENT_ORDER"]
+    assert any("Ferumoxytol" in t for t in texts)
+    assert any("acquired after the other" in t for t in texts)
+    assert not [f for f in read_study(phantom / "dicom").findings if f.code == "W_AGENT_ORDER"]
