@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from eprimg import __version__
+from eprimg.cli_show import err, out, progress, show_case, show_findings, show_index
 from eprimg.config import Config, load_config
 from eprimg.errors import (
     ConfigError,
@@ -22,7 +22,6 @@ from eprimg.errors import (
     EprimgError,
     GeometryError,
     OutputError,
-    UnitsError,
 )
 
 __all__ = ["EXIT_CODES", "app", "main"]
@@ -50,8 +49,6 @@ map_app = typer.Typer(no_args_is_help=True, help="Just a map, from one series.")
 config_app = typer.Typer(no_args_is_help=True, help="Settings.")
 app.add_typer(map_app, name="map")
 app.add_typer(config_app, name="config")
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 Folder = Annotated[Path, typer.Argument(help="Folder with the study (DICOM, or NIfTI), or a file.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Output folder; must be new.")]
@@ -63,64 +60,11 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier
 SeriesKey = Annotated[str, typer.Option("--series", help="Key of the series (see eprimg scan).")]
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[str, float], None]]:
-    """Show a bar on a terminal, one plain line per step elsewhere."""
-    if err.is_terminal:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+class DemoSize(StrEnum):
+    """Sizes of the phantom."""
 
-        with Progress(
-            TextColumn("{task.description:<28}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-            console=err,
-            transient=True,
-        ) as bar:
-            task = bar.add_task("", total=1.0)
-            yield lambda words, share: bar.update(task, description=words, completed=share)
-        return
-    seen: set[str] = set()
-
-    def say(words: str, share: float) -> None:
-        if words not in seen:
-            seen.add(words)
-            err.print(f"eprimg: {words}", markup=False)
-
-    yield say
-
-
-def _show_findings(findings: Any) -> None:
-    styles = {"error": "bold red", "warning": "yellow", "info": "cyan"}
-    for finding in findings:
-        style = styles[str(finding.severity)]
-        place = f" [{finding.where}]" if finding.where else ""
-        out.print(
-            f"[{style}]{finding.severity:<7}[/] {escape(f'{finding.code}{place}')} "
-            f"{escape(finding.text)}",
-            soft_wrap=True,
-        )
-
-
-def _show_index(index: Any) -> None:
-    table = Table(title=f"{index.n_files} files", title_justify="left", expand=False)
-    for name in ("key", "role", "modality", "series", "frames", "echo times (ms)"):
-        table.add_column(name, overflow="fold")
-    for entry in index.series:
-        echoes = ", ".join(f"{t:g}" for t in entry.echo_times_ms)
-        table.add_row(
-            entry.key,
-            f"[bold]{entry.role}[/]",
-            entry.modality,
-            escape(entry.description),
-            str(entry.n_frames),
-            echoes,
-        )
-    out.print(table)
-    out.print("why:" if index.series else "no series")
-    for entry in index.series:
-        out.print(f"  {entry.key} is {entry.role}: {escape(entry.reason)}", soft_wrap=True)
-        for reason, count in entry.dropped:
-            out.print(f"    left out: {count} frames, {escape(reason)}", soft_wrap=True)
+    SMALL = "small"
+    FULL = "full"
 
 
 @app.command()
@@ -131,15 +75,15 @@ def scan(
     """List the series of a folder and propose a role for each (headers only)."""
     from eprimg.io.index import scan as scan_folder
 
-    with _progress() as tell:
+    with progress() as tell:
         index = scan_folder(
             folder, progress=lambda number, total: tell("scan", number / max(total, 1))
         )
     if as_json:
         sys.stdout.write(json.dumps(index.to_dict(), indent=2, ensure_ascii=False) + "\n")
         return
-    _show_index(index)
-    _show_findings(index.findings)
+    show_index(index)
+    show_findings(index.findings)
 
 
 @app.command()
@@ -163,73 +107,39 @@ def run(
     """Measure a study: maps, lesion table, tiers, report."""
     from eprimg import pipeline
     from eprimg.io.output_folder import check_target, is_done, output_path
-    from eprimg.io.schemes import load_schemes
-    from eprimg.io.study import plan_study, read_study
+    from eprimg.io.study import read_study
+    from eprimg.io.study_plan import check_plan, plan_study
 
     config = load_config(config_file, assignments or ())
     if accept_candidates:
         config = config.with_settings({"segment": {"accept_candidates": True}})
-    load_schemes(config.stratify)
-    if not dry_run:
-        check_target(out_folder, overwrite=overwrite, resume=resume)
-    with _progress() as tell:
+    pipeline.check_settings(config)
+    check_target(out_folder, overwrite=overwrite, resume=resume, source=folder)
+    clock = time.perf_counter()
+    with progress() as tell:
         plan = plan_study(folder, study_file=study_file, progress=tell)
-        if not dry_run:
+        if dry_run:
+            doubts = check_plan(plan, config)
+        else:
             study = read_study(folder, plan=plan, config=config, progress=tell)
+    seconds = {"read": time.perf_counter() - clock}
     if dry_run:
-        _show_index(plan.index)
-        _show_findings(plan.findings)
+        show_index(plan.index)
+        show_findings((*plan.findings, *doubts))
         out.print(
             f"would run: {', '.join(pipeline.STAGES)}; would write to {out_folder}", markup=False
         )
         return
-    if resume and is_done(out_folder, study.value.input_hash, config.hash):
+    if resume and is_done(out_folder, study.value.input_hash, pipeline.settings_hash(config)):
         out.print(f"already there, same input, settings and version: {out_folder}", markup=False)
         return
-    with _progress() as tell:
-        case = pipeline.run(study.value, config, findings=study.findings, progress=tell)
-        pipeline.export_case(case, config, out_folder, overwrite=overwrite or resume, progress=tell)
-    _show_case(case)
-    out.print(f"report: {output_path(out_folder, 'report')}", markup=False, soft_wrap=True)
-
-
-def _share(probability: float) -> str:
-    """Write a probability; 1.00 would claim more than any model knows."""
-    if probability != probability:
-        return ""
-    return ">0.99" if probability > 0.99 else f"{probability:.2f}"
-
-
-def _show_case(case: Any) -> None:
-    from eprimg.quantities import QUANTITIES
-
-    _show_findings(case.findings)
-    if case.lesions is not None:
-        table = Table(title="lesions", title_justify="left")
-        table.add_column("lesion", no_wrap=True)
-        table.add_column("mL", justify="right", no_wrap=True)
-        for scheme in case.schemes:
-            unit = QUANTITIES[scheme.quantity].unit.text
-            name = f"{QUANTITIES[scheme.quantity].name} {scheme.statistic}"
-            table.add_column(name if name.startswith(unit) else f"{name} ({unit})", justify="right")
-            table.add_column("tier", no_wrap=True)
-        for region in case.lesions.lesions:
-            volume = region.measurement("volume", "volume")
-            row = [escape(region.name), f"{volume.value:.2f}" if volume else ""]
-            for scheme in case.schemes:
-                number = region.measurement(scheme.quantity, scheme.statistic)
-                tier = next((t for t in region.tiers if t.scheme == scheme.key), None)
-                row.append(f"{number.value:.4g}" if number else "")
-                row.append(f"{tier.label} {_share(tier.confidence)}" if tier else "")
-            table.add_row(*row)
-        out.print(table)
-    for tier in case.patient_tiers:
-        notice = f" ({tier.notice})" if tier.notice else ""
-        out.print(
-            f"patient, {tier.scheme}: [bold]{escape(tier.label)}[/]{notice}, "
-            f"confidence {_share(tier.confidence) or 'not stated'}",
-            soft_wrap=True,
+    with progress() as tell:
+        case = pipeline.run(
+            study.value, config, findings=study.findings, seconds=seconds, progress=tell
         )
+        pipeline.export_case(case, config, out_folder, overwrite=overwrite or resume, progress=tell)
+    show_case(case)
+    out.print(f"report: {output_path(out_folder, 'report')}", markup=False, soft_wrap=True)
 
 
 @map_app.command("r2star")
@@ -249,10 +159,10 @@ def map_r2star(
 
     config = load_config(config_file, assignments or ())
     times = tuple(_floats(echo_times_ms)) if echo_times_ms else None
-    with _progress() as tell:
+    with progress() as tell:
         read = read_echoes(folder, series=series, echo_times_ms=times, config=config, progress=tell)
     files = {"r2star": "r2star_pre", "r2star_se": "r2star_pre", "s0": "s0_pre"}
-    _single_map(read, config, out_folder, overwrite, files)
+    _single_map(read, config, folder, out_folder, overwrite, files)
 
 
 @map_app.command("suv")
@@ -269,11 +179,11 @@ def map_suv(
     from eprimg.io.single import read_activity
 
     config = load_config(config_file, assignments or ())
-    with _progress() as tell:
+    with progress() as tell:
         read = read_activity(
             folder, series=series, study_file=study_file, config=config, progress=tell
         )
-    _single_map(read, config, out_folder, overwrite, {"suvbw": "suvbw"})
+    _single_map(read, config, folder, out_folder, overwrite, {"suvbw": "suvbw"})
 
 
 def _floats(text: str) -> list[float]:
@@ -290,21 +200,26 @@ def _floats(text: str) -> list[float]:
 
 
 def _single_map(
-    read: Any, config: Config, out_folder: Path, overwrite: bool, files: dict[str, str]
+    read: Any,
+    config: Config,
+    folder: Path,
+    out_folder: Path,
+    overwrite: bool,
+    files: dict[str, str],
 ) -> None:
     from eprimg import pipeline
     from eprimg.io.output_folder import check_target
     from eprimg.io.outputs import write_map_folder
     from eprimg.model.case import Case
 
-    check_target(out_folder, overwrite=overwrite)
+    check_target(out_folder, overwrite=overwrite, source=folder)
     case = Case(study=read.value, findings=read.findings)
-    with _progress() as tell:
+    with progress() as tell:
         case = pipeline.run(
             read.value, config, case=case, start="quantify", stop="quantify", progress=tell
         )
-        write_map_folder(case, config, out_folder, files)
-    _show_findings(case.findings)
+        write_map_folder(case, config, out_folder, files, overwrite=overwrite)
+    show_findings(case.findings)
     for name in files:
         out.print(str(out_folder / f"{name}.nii.gz"), markup=False, soft_wrap=True)
 
@@ -312,8 +227,8 @@ def _single_map(
 @app.command()
 def demo(
     out_folder: Annotated[Path, typer.Option("--out", help="Folder; must be new.")] = Path("demo"),
-    size: Annotated[str, typer.Option(help="small or full.")] = "small",
-    seed: Annotated[int, typer.Option(help="Seed of the phantom.")] = 1,
+    size: Annotated[DemoSize, typer.Option(help="Size of the phantom.")] = DemoSize.SMALL,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the phantom.")] = 1,
     overwrite: Overwrite = False,
 ) -> None:
     """Make a phantom study as DICOM, measure it, compare with the truth."""
@@ -337,18 +252,27 @@ def demo(
             )
         shutil.rmtree(phantom)
     config = Config()
-    with _progress() as tell:
+    with progress() as tell:
         tell("phantom", 0.0)
-        make("abdomen", phantom, size=size, seed=seed)
+        clock = time.perf_counter()
+        make("abdomen", phantom, size=str(size), seed=seed)
+        seconds = {"phantom": time.perf_counter() - clock}
+        clock = time.perf_counter()
         read = read_study(phantom / "dicom", config=config, progress=tell)
-        case = pipeline.run(read.value, config, findings=read.findings, progress=tell)
+        seconds["read"] = time.perf_counter() - clock
+        case = pipeline.run(
+            read.value, config, findings=read.findings, seconds=seconds, progress=tell
+        )
+        clock = time.perf_counter()
         pipeline.export_case(case, config, results, overwrite=overwrite, progress=tell)
+        written = time.perf_counter() - clock
     comparison = compare(results, phantom)
-    _show_case(case)
+    show_case(case)
     out.print(comparison.text(), markup=False, soft_wrap=True)
-    seconds = ", ".join(f"{k} {v:.1f} s" for k, v in case.provenance.seconds.items())
+    spent = {**case.provenance.seconds, "report and write": written}
+    times = ", ".join(f"{k} {v:.1f} s" for k, v in spent.items())
     out.print(
-        f"time: {seconds}; peak memory {case.provenance.peak_memory_mb:.0f} MB",
+        f"time: {times}; peak memory {case.provenance.peak_memory_mb:.0f} MB",
         markup=False,
         soft_wrap=True,
     )
@@ -418,7 +342,7 @@ def exit_code(error: EprimgError) -> int:
         return 6
     if isinstance(error, ConfigError):
         return 4
-    if isinstance(error, GeometryError | EngineError | UnitsError):
+    if isinstance(error, GeometryError | EngineError):
         return 5
     return 3
 

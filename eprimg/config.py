@@ -114,10 +114,23 @@ class MeasureConfig:
     small_lesion_mm: float = _setting(
         10.0, "a smaller equivalent diameter is flagged: partial volume rules the number", low=0.0
     )
+    minimum_coverage: float = _setting(
+        0.9,
+        "a lesion with a smaller part of its mask inside the field of view of a series gets no "
+        "tier by the numbers of that series",
+        low=0.0,
+        high=1.0,
+    )
+    failed_voxel_share: float = _setting(
+        0.05,
+        "a lesion is flagged when more than this part of its voxels has no R2*",
+        low=0.0,
+        high=1.0,
+    )
     noise_floor_share: float = _setting(
         0.1,
         "a region is flagged when more than this part of its voxels lies above the measurable "
-        "R2* (r2star.noise_floor_product)",
+        "R2* (r2star.noise_floor_product) or has no signal left in a late echo",
         low=0.0,
         high=1.0,
     )
@@ -281,6 +294,18 @@ class Config:
             *parents, last = path.strip().split(".")
             for parent in parents:
                 place = place.setdefault(parent, {})
+                if not isinstance(place, dict):
+                    break
+            # an earlier assignment to the same section would be lost
+            if not isinstance(place, dict) or isinstance(place.get(last), dict):
+                raise ConfigError(
+                    f"{path.strip()!r} and an earlier assignment contradict each other: one is a "
+                    "section, the other a value",
+                    code="E_CONFIG",
+                    where="--set",
+                    value=assignment,
+                    action="give every setting once, as section.key=value",
+                )
             place[last] = value
         return self.with_settings(settings, where="--set")
 

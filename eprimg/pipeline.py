@@ -5,11 +5,12 @@ The command line, the batch engine and the plugin all call `run`; nobody else or
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +18,10 @@ from pathlib import Path
 from eprimg.config import Config
 from eprimg.errors import ConfigError
 from eprimg.model.case import Case, Finding, Provenance
+from eprimg.model.lesions import RegionSource
 from eprimg.model.study import Study
 
-__all__ = ["STAGES", "Progress", "export_case", "run", "settings_hash"]
+__all__ = ["STAGES", "Progress", "check_settings", "export_case", "run", "settings_hash"]
 
 Progress = Callable[[str, float], None]
 """Called with words for a person and the finished share (0 to 1)."""
@@ -51,6 +53,11 @@ def _versions() -> dict[str, str]:
 
 
 def _peak_memory_mb() -> float:
+    """Peak resident memory of this process, without what its parent held when it started it."""
+    with contextlib.suppress(OSError), Path("/proc/self/status").open(encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024.0
     try:
         import resource
     except ImportError:  # not on Windows
@@ -82,6 +89,43 @@ def settings_hash(config: Config) -> str:
     cohorts = load_cohort(config.stratify.cohort_file) if config.stratify.cohort_file else ()
     text = f"{config.hash} {load_schemes(config.stratify)!r} {cohorts!r}"
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_settings(config: Config) -> None:
+    """Refuse settings that name what is not there, before any work is done.
+
+    Parameters
+    ----------
+    config : Config
+        Settings.
+
+    Raises
+    ------
+    EprimgError
+        ``E_ENGINE``, ``E_CONFIG``, ``E_SCHEME`` or ``E_COHORT``.
+    """
+    from eprimg.engines.registrars.rigid_settings import load_profile
+    from eprimg.registry import load_engine
+
+    load_engine("registrar", config.register.engine)
+    load_engine("segmenter", config.segment.engine)
+    load_profile(config.register.profile)
+    settings_hash(config)
+
+
+def _engines(case: Case, config: Config) -> dict[str, str]:
+    """Name the engines that made something of this case."""
+    used = {}
+    engines = sorted({r.engine for r in case.registrations})
+    if engines:
+        used["registrar"] = ", ".join(engines)
+    if case.lesions is not None and any(
+        r.source != RegionSource.MASK for r in case.lesions.regions
+    ):
+        used["segmenter"] = config.segment.engine
+    if any(key.startswith("r2star") for key in case.maps):
+        used["r2star"] = config.r2star.method
+    return used
 
 
 def _span(start: str | None, stop: str | None) -> tuple[int, int]:
@@ -129,7 +173,13 @@ def _advance(stage: str, case: Case, config: Config, progress: Progress) -> Case
         if case.lesions is None:
             return case
         measured = measure(
-            case.study, case.registrations, case.maps, case.registered, case.lesions, config
+            case.study,
+            case.registrations,
+            case.maps,
+            case.registered,
+            case.lesions,
+            config,
+            native=case.native_lesions,
         )
         case = replace(
             case, lesions=measured.value.lesions, native_lesions=measured.value.native_lesions
@@ -160,6 +210,7 @@ def run(
     start: str | None = None,
     stop: str | None = None,
     findings: tuple[Finding, ...] = (),
+    seconds: Mapping[str, float] | None = None,
     progress: Progress | None = None,
 ) -> Case:
     """Run the stages of the main job on a study.
@@ -176,6 +227,8 @@ def run(
         First and last stage to run (`STAGES`); all of them when left out.
     findings : tuple of Finding
         What reading noticed; kept at the head of the case's findings.
+    seconds : Mapping of str to float, optional
+        What was spent before, e.g. on reading; kept in the provenance.
     progress : callable, optional
         Called with words and the finished share.
 
@@ -202,7 +255,7 @@ def run(
     else:
         case = replace(case, study=study)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    seconds = dict(case.provenance.seconds)
+    spent = {**(seconds or {}), **case.provenance.seconds}
     for number, stage in enumerate(STAGES[first : last + 1]):
         count = last - first + 1
 
@@ -213,7 +266,7 @@ def run(
         tell(stage, 0.0)
         clock = time.perf_counter()
         case = _advance(stage, case, config, tell)
-        seconds[stage] = time.perf_counter() - clock
+        spent[stage] = time.perf_counter() - clock
         tell(stage, 1.0)
     return replace(
         case,
@@ -223,13 +276,9 @@ def run(
             input_hash=study.input_hash,
             started=case.provenance.started or started,
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            seconds=seconds,
+            seconds=spent,
             peak_memory_mb=_peak_memory_mb(),
-            engines={
-                "registrar": config.register.engine,
-                "segmenter": config.segment.engine,
-                "r2star": config.r2star.method,
-            },
+            engines=_engines(case, config),
             threads=config.threads or (os.cpu_count() or 1),
         ),
     )

@@ -158,6 +158,12 @@ QUANTITIES: Final[dict[str, Quantity]] = {
         ),
         Quantity("volume", "volume", _U["ml"], Code("118565006", "SCT", "Volume")),
         Quantity(
+            "coverage",
+            "coverage",
+            _U["ratio"],
+            _local("COVERAGE", "Part of a region inside the field of view of a series"),
+        ),
+        Quantity(
             "lesion_blood_ratio",
             "lesion/blood",
             _U["ratio"],

@@ -32,7 +32,7 @@ Command = Callable[..., Outcome]
         (ConfigError, 4),
         (GeometryError, 5),
         (EngineError, 5),
-        (UnitsError, 5),
+        (UnitsError, 3),
         (OutputError, 6),
     ],
 )
@@ -85,6 +85,8 @@ def test_r2star_of_one_series(command: Command, phantom: Path, tmp_path: Path) -
     assert done.code == 0, done.err
     sidecar = json.loads((tmp_path / "m" / "r2star.json").read_text(encoding="utf-8"))
     assert sidecar["Units"] == "1/s"
+    # one series alone does not say whether the agent was there
+    assert (sidecar["Sources"], sidecar["agent_phase"]) == (["mr"], "unknown")
     assert {p.name for p in (tmp_path / "m").glob("*.nii.gz")} == {
         "r2star.nii.gz",
         "r2star_se.nii.gz",

@@ -78,3 +78,23 @@ def test_every_setting_says_what_it_means() -> None:
     ):
         if " = " in line and not line.startswith("#"):
             assert line_above.startswith("# "), line
+
+
+@pytest.mark.parametrize(
+    "assignments",
+    [
+        ["threads=1", "threads.x=2"],
+        ["threads.x=2", "threads=1"],
+        ["segment.percent=40", "segment=3"],
+        ["segment.percent=40", "segment.percent.x.y=3"],
+    ],
+)
+def test_assignments_that_contradict_each_other(assignments: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config().with_assignments(assignments)
+    assert caught.value.code == "E_CONFIG"
+
+
+def test_the_last_of_two_values_counts() -> None:
+    config = Config().with_assignments(["segment.percent=40", "segment.percent=50"])
+    assert config.segment.percent == 50.0

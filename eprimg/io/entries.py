@@ -8,11 +8,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from eprimg.errors import InputError
 from eprimg.io.instance import Instance
 from eprimg.model.case import Finding
 from eprimg.model.study import Role
 
-__all__ = ["SeriesEntry", "StudyIndex"]
+__all__ = ["DAMAGED", "SeriesEntry", "StudyIndex", "refuse_damaged"]
+
+DAMAGED = "E_TRUNCATED"
+"""Code of the finding that a series may miss a slice because a file is damaged."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -168,6 +172,30 @@ class StudyIndex:
             ],
             "findings": [_plain(f) for f in self.findings],
         }
+
+
+def refuse_damaged(entry: SeriesEntry) -> None:
+    """Refuse a series that may miss slices because files of it could not be read.
+
+    Parameters
+    ----------
+    entry : SeriesEntry
+        From the index.
+
+    Raises
+    ------
+    InputError
+        ``E_TRUNCATED``, with the names of the files.
+    """
+    texts = [f.text for f in entry.findings if f.code == DAMAGED]
+    if texts:
+        raise InputError(
+            f"series {entry.key}: {'; '.join(texts)}",
+            code=DAMAGED,
+            where=entry.key,
+            action="transfer the named files again; when they are no part of the series, move "
+            "them out of its folder",
+        )
 
 
 def _numbered(values: Iterable[str]) -> dict[str, int]:

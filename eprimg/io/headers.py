@@ -97,7 +97,7 @@ def read_headers(
             if not value
         ]
         if first.modality in _IMAGE_MODALITIES and (not pixels.tag or not first.rows):
-            missing.append("the pixels")
+            missing.append("pixels")
         if missing:
             note(
                 "E_TRUNCATED",
@@ -243,6 +243,7 @@ _ACQUISITION_INSTANT = 0x0008002A
 _SLOPE, _INTERCEPT = 0x00281053, 0x00281052
 _FRAME_REFERENCE_TIME, _FRAME_DURATION, _DECAY_FACTOR = 0x00541300, 0x00181242, 0x00541321
 _FRAMES, _SAMPLES, _LOSSY = 0x00280008, 0x00280002, 0x00282110
+_HIGH_BIT = 0x00280102
 _PHILIPS_CREATOR, _PHILIPS_SLOPE = 0x20050010, 0x2005100E
 _GE_CREATOR, _GE_IMAGE_TYPE = 0x00430010, 0x0043102F
 _GE_COMPONENT = {0: "MAGNITUDE", 1: "PHASE", 2: "REAL", 3: "IMAGINARY"}
@@ -256,7 +257,7 @@ _SERIES_TAGS = (
     *(t for t, _ in (*_INTEGERS.values(), *_SHORTS.values(), *_COUNTS.values())),
     *(t for t, _ in _FLOATS.values()),
     *(t for t, _, _ in _VECTORS.values()),
-    *(_FRAMES, _SAMPLES, _LOSSY, _SEQUENCE_NAME, _ECHO_PULSE_SEQUENCE),
+    *(_FRAMES, _SAMPLES, _LOSSY, _HIGH_BIT, _SEQUENCE_NAME, _ECHO_PULSE_SEQUENCE),
     *(_PHILIPS_CREATOR, _PHILIPS_SLOPE, _GE_CREATOR, _GE_IMAGE_TYPE),
 )
 """Elements that seldom change inside a series; equal bytes are understood once per scan."""
@@ -322,6 +323,7 @@ def _series_facts(
     facts.update({k: read.numbers(tag, name, n) for k, (tag, name, n) in _VECTORS.items()})
     facts["patient_key"] = _fingerprint([read.text(tag) for tag in _PATIENT])
     facts["samples_per_pixel"] = read.unsigned(_SAMPLES, "SamplesPerPixel") or 1
+    facts["high_bit"] = read.unsigned(_HIGH_BIT, "HighBit")
     facts["number_of_frames"] = read.integer(_FRAMES, "NumberOfFrames") or 1
     facts["transfer_syntax"] = intern(syntax)
     facts["lossy"] = read.text(_LOSSY) == "01"

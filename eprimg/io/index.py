@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eprimg.errors import InputError
+from eprimg.io.damaged import LostFile, lost_files, with_lost_files
 from eprimg.io.entries import SeriesEntry, StudyIndex
 from eprimg.io.headers import HeaderCache, Instance, read_headers
 from eprimg.io.index_nifti import is_nifti, nifti_entries
@@ -19,15 +20,20 @@ from eprimg.model.case import Finding, Severity
 
 __all__ = ["SeriesEntry", "StudyIndex", "scan"]
 
-_SIDE_CARS = {".json", ".toml", ".bval", ".bvec", ".txt", ".md", ".csv", ".tsv"}
+_SIDE_CARS = {".json", ".toml", ".bval", ".bvec"}
 _NAMED = 20
+_LINKS = {
+    "W_LINK_OUTSIDE": "a symbolic link out of the folder; it was not followed",
+    "W_LINK_BROKEN": "a symbolic link to a file that is not there",
+}
 
 
 def scan(path: Path | str, *, progress: Callable[[int, int], None] | None = None) -> StudyIndex:
     """Look at every file below a folder, headers only, and group what is found.
 
     Files are taken in sorted order; a DICOMDIR and symbolic links that lead out of the folder are
-    not followed.  A file that cannot be used becomes a finding.
+    not followed.  A file that cannot be used becomes a finding, also of the series that it may
+    have belonged to (``E_TRUNCATED``).
 
     Parameters
     ----------
@@ -48,13 +54,15 @@ def scan(path: Path | str, *, progress: Callable[[int, int], None] | None = None
     """
     root = Path(path)
     raw: list[Finding] = []
-    files = list(_walk(root, raw))
+    lost: list[LostFile] = []
+    files = list(_walk(root, raw, lost))
+    links, action = _links_in_words(raw)
     if not files:
         raise InputError(
-            "there is no such file" if not root.exists() else "the folder holds no files",
+            ("the folder holds no files" if root.exists() else "there is no such file") + links,
             code="E_EMPTY",
             where=root.name,
-            action="name a folder with DICOM or NIfTI files",
+            action=action,
         )
     instances: list[Instance] = []
     nifti: list[Path] = []
@@ -67,27 +75,44 @@ def scan(path: Path | str, *, progress: Callable[[int, int], None] | None = None
             if is_nifti(name):
                 nifti.append(Path(file))
             elif f".{name.rpartition('.')[2]}".lower() not in _SIDE_CARS:
-                instances += read_headers(Path(file), findings=raw, name=name, known=known)
+                n_noticed = len(raw)
+                frames = read_headers(Path(file), findings=raw, name=name, known=known)
+                if not frames:
+                    lost += lost_files(Path(file), raw[n_noticed:])
+                instances += frames
             if progress is not None:
                 progress(number, len(files))
     n_skipped = sum(f.code == "W_SKIP_NONDICOM" for f in raw)
     if not instances and not nifti:
-        broken = [f for f in raw if f.code != "W_SKIP_NONDICOM"]
+        broken = [f for f in raw if f.code not in ("W_SKIP_NONDICOM", *_LINKS)]
         detail = "".join(f"; {f.where}: {f.text}" for f in broken[:3])
         raise InputError(
-            f"none of {len(files)} files can be read as DICOM or NIfTI{detail}",
+            f"none of {len(files)} files can be read as DICOM or NIfTI{detail}{links}",
             code="E_EMPTY",
             where=root.name,
-            action="name a folder with DICOM or NIfTI files",
+            action=action,
         )
     entries = [*dicom_entries(instances), *nifti_entries(nifti, root)]
     entries.sort(key=_in_time)
-    entries, proposals = propose_roles(_with_keys(entries))
+    entries, proposals = propose_roles(with_lost_files(_with_keys(entries), lost))
     findings = [*_gathered(raw), *_patients(entries), *proposals]
     return StudyIndex(root, tuple(entries), tuple(findings), len(files), n_skipped)
 
 
-def _walk(root: Path, findings: list[Finding]) -> Iterator[str]:
+def _links_in_words(raw: list[Finding]) -> tuple[str, str]:
+    """Return what to add to the refusal of an empty folder, and what to do."""
+    words = ""
+    for code, what in (("W_LINK_OUTSIDE", "lead out of it"), ("W_LINK_BROKEN", "lead nowhere")):
+        names = [f.where for f in raw if f.code == code]
+        if names:
+            more = ", ..." if len(names) > 3 else ""
+            words += f"; {len(names)} symbolic links in it {what} ({', '.join(names[:3])}{more})"
+    if words:
+        return words, "give a copy with the files themselves (cp -rL; datalad get and unlock)"
+    return "", "name a folder with DICOM or NIfTI files"
+
+
+def _walk(root: Path, findings: list[Finding], lost: list[LostFile]) -> Iterator[str]:
     if root.is_file():
         yield str(root)
     if not root.is_dir():
@@ -112,9 +137,15 @@ def _walk(root: Path, findings: list[Finding]) -> Iterator[str]:
             if entry.name.startswith(".") or entry.name.upper() == "DICOMDIR":
                 continue
             if entry.is_symlink():
-                target = Path(entry.path).resolve()
-                if target.is_relative_to(home) and target.is_file():
-                    yield entry.path
+                target = Path(os.path.realpath(entry.path))
+                if target.is_relative_to(home) and target.exists():
+                    if target.is_file():
+                        yield entry.path
+                    continue  # a folder of the tree is looked at where it lies
+                code = "W_LINK_OUTSIDE" if target.exists() else "W_LINK_BROKEN"
+                name = Path(entry.path).relative_to(root).as_posix()
+                findings.append(Finding(code, Severity.WARNING, name, _LINKS[code]))
+                lost += lost_files(Path(entry.path), findings[-1:])
             elif entry.is_dir():
                 folders.append(entry.path)
             elif entry.is_file():
@@ -178,7 +209,7 @@ def _patients(entries: list[SeriesEntry]) -> list[Finding]:
     return [
         Finding(
             "W_PATIENT_MIX",
-            Severity.ERROR,
+            Severity.WARNING,
             "folder",
             f"{len(patients)} different patient identities: {' | '.join(groups)}; they are not "
             "read as one study",

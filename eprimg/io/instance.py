@@ -51,6 +51,8 @@ class Instance:
         Rescale of this frame; 1 and 0 when the header has none.
     bits_allocated, bits_stored, pixel_representation, samples_per_pixel : int
         Pixel description.
+    high_bit : int or None
+        HighBit (0028,0102); None when absent.
     number_of_frames : int
         Frames in the file.
     transfer_syntax : str
@@ -116,6 +118,7 @@ class Instance:
     bits_allocated: int = 0
     bits_stored: int = 0
     pixel_representation: int = 0
+    high_bit: int | None = None
     samples_per_pixel: int = 1
     number_of_frames: int = 1
     transfer_syntax: str = ""

@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from eprimg.errors import OutputError
 from eprimg.io.write_maps import write_json
 from eprimg.resources import load_resource
+
+_FORMAT = "eprimg output folder"
 
 __all__ = ["check_target", "is_done", "output_path", "verify_folder", "whole_folder"]
 
@@ -41,7 +44,9 @@ def output_path(root: Path, file: str, /, **names: str) -> Path:
     return root / pattern.format(**names)
 
 
-def check_target(out: Path, *, overwrite: bool = False, resume: bool = False) -> None:
+def check_target(
+    out: Path, *, overwrite: bool = False, resume: bool = False, source: Path | None = None
+) -> None:
     """Refuse an output folder that exists, or that cannot be written, before any work is done.
 
     Parameters
@@ -50,12 +55,21 @@ def check_target(out: Path, *, overwrite: bool = False, resume: bool = False) ->
         Output folder.
     overwrite, resume : bool
         What the user allowed.
+    source : Path, optional
+        The input; it must not lie in the output folder, which may be replaced.
 
     Raises
     ------
     OutputError
-        ``E_OUTPUT_EXISTS``, ``E_OUTPUT_FOREIGN`` or ``E_OUTPUT_UNWRITABLE``.
+        ``E_OUTPUT_EXISTS``, ``E_OUTPUT_FOREIGN``, ``E_OUTPUT_INPUT`` or ``E_OUTPUT_UNWRITABLE``.
     """
+    if source is not None and Path(source).resolve().is_relative_to(out.resolve()):
+        raise OutputError(
+            "the input lies in the output folder",
+            code="E_OUTPUT_INPUT",
+            where=str(out),
+            action="give an output folder beside the input",
+        )
     if out.exists() and not out.is_dir():
         raise OutputError(
             "the output is a file, not a folder",
@@ -65,19 +79,8 @@ def check_target(out: Path, *, overwrite: bool = False, resume: bool = False) ->
         )
     if out.is_dir() and any(out.iterdir()):
         if not (overwrite or resume):
-            raise OutputError(
-                "the output folder already holds something",
-                code="E_OUTPUT_EXISTS",
-                where=str(out),
-                action="give another folder, or --resume, or --overwrite",
-            )
-        if not output_path(out, "manifest").is_file():
-            raise OutputError(
-                "the folder was not written by eprimg, so it is not replaced",
-                code="E_OUTPUT_FOREIGN",
-                where=str(out),
-                action="give another folder",
-            )
+            raise _exists(out)
+        _require_own(out)
     parent = out.parent if str(out.parent) else Path()
     probe = next(p for p in (parent, *parent.parents) if p.exists())
     if not probe.is_dir() or not os.access(probe, os.W_OK | os.X_OK):
@@ -86,6 +89,43 @@ def check_target(out: Path, *, overwrite: bool = False, resume: bool = False) ->
             code="E_OUTPUT_UNWRITABLE",
             where=str(out),
             action="give a folder that you may write to",
+        )
+
+
+def _exists(out: Path) -> OutputError:
+    return OutputError(
+        "the output folder already holds something",
+        code="E_OUTPUT_EXISTS",
+        where=str(out),
+        action="give another folder, or --resume, or --overwrite",
+    )
+
+
+def _require_own(out: Path) -> None:
+    """Refuse to replace a folder that holds anything that eprimg did not write there."""
+    manifest = output_path(out, "manifest")
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        own = set(content["files"]) if content["format"] == _FORMAT else None
+    except (OSError, ValueError, KeyError, TypeError):
+        own = None
+    if own is None:
+        raise OutputError(
+            "the folder was not written by eprimg, so it is not replaced",
+            code="E_OUTPUT_FOREIGN",
+            where=str(out),
+            action="give another folder",
+        )
+    files = (p.relative_to(out).as_posix() for p in out.rglob("*") if not p.is_dir())
+    foreign = sorted(f for f in files if f not in own and f != manifest.name)
+    if foreign:
+        raise OutputError(
+            f"the folder holds {len(foreign)} files that eprimg did not write, so it is not "
+            "replaced",
+            code="E_OUTPUT_FOREIGN",
+            where=str(out),
+            value=foreign[:5],
+            action="move them away, or give another folder",
         )
 
 
@@ -107,7 +147,7 @@ def _sync(path: Path) -> None:
 def _write_manifest(root: Path, facts: dict[str, Any]) -> None:
     files = sorted(p for p in root.rglob("*") if p.is_file())
     content = {
-        "format": "eprimg output folder",
+        "format": _FORMAT,
         "version": load_resource("outputs.toml")["version"],
         **facts,
         "files": {
@@ -118,15 +158,38 @@ def _write_manifest(root: Path, facts: dict[str, Any]) -> None:
     write_json(content, output_path(root, "manifest"))
 
 
-def _put_in_place(partial: Path, out: Path) -> None:
-    if out.exists():
-        old = out.with_name(f".{out.name}.old-{os.getpid()}")
-        out.rename(old)
-        partial.rename(out)
-        shutil.rmtree(old)
+def _put_in_place(partial: Path, out: Path, overwrite: bool) -> None:
+    if not overwrite or not out.exists():
+        try:
+            partial.rename(out)  # fails on a folder that somebody filled in the meantime
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise _exists(out) from error
+            raise
     else:
-        partial.rename(out)
+        _require_own(out)
+        old = out.with_name(f".{out.name}.old-{uuid4().hex[:8]}-{os.getpid()}")
+        out.rename(old)
+        try:
+            partial.rename(out)
+        except OSError:
+            old.rename(out)
+            raise
+        shutil.rmtree(old)
     _sync(out.parent)
+
+
+def _sweep(out: Path) -> None:
+    """Clear what a killed run left; a result that it had set aside comes back."""
+    for left in out.parent.glob(f".{out.name}.old-*"):
+        if not _process_lives(left.name.rpartition("-")[2]):
+            if out.exists():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.rename(out)
+    for left in out.parent.glob(f".{out.name}.partial-*"):
+        if not _process_lives(left.name.rpartition("-")[2]):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _process_lives(pid: str) -> bool:
@@ -140,7 +203,9 @@ def _process_lives(pid: str) -> bool:
 
 
 @contextmanager
-def whole_folder(out: Path, facts: dict[str, Any] | None = None) -> Iterator[Path]:
+def whole_folder(
+    out: Path, facts: dict[str, Any] | None = None, *, overwrite: bool = False
+) -> Iterator[Path]:
     """Write a folder that appears whole, with its manifest, or not at all.
 
     Parameters
@@ -149,6 +214,9 @@ def whole_folder(out: Path, facts: dict[str, Any] | None = None) -> Iterator[Pat
         Final folder; see `check_target` for what may be there already.
     facts : dict, optional
         What the manifest says besides the hashes.
+    overwrite : bool
+        Replace an earlier output folder of eprimg; otherwise a folder that appeared in the
+        meantime is left as it is.
 
     Yields
     ------
@@ -158,23 +226,21 @@ def whole_folder(out: Path, facts: dict[str, Any] | None = None) -> Iterator[Pat
     Raises
     ------
     OutputError
-        ``E_DISK`` or ``E_OUTPUT_UNWRITABLE``; the temporary folder is removed.
+        ``E_DISK``, ``E_OUTPUT_EXISTS``, ``E_OUTPUT_FOREIGN`` or ``E_OUTPUT_UNWRITABLE``; the
+        temporary folder is removed.
     """
     out = Path(out).resolve()
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    partial = out.with_name(f".{out.name}.partial-{uuid4().hex[:8]}-{os.getpid()}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        for left in out.parent.glob(f".{out.name}.partial-*"):
-            if not _process_lives(left.name.rpartition("-")[2]):
-                shutil.rmtree(left, ignore_errors=True)
-        shutil.rmtree(partial, ignore_errors=True)
+        _sweep(out)
         partial.mkdir()
         yield partial
         _write_manifest(partial, facts or {})
         for path in partial.rglob("*"):
             if path.is_file():
                 _sync(path)
-        _put_in_place(partial, out)
+        _put_in_place(partial, out, overwrite)
     except OSError as error:
         if isinstance(error, OutputError):
             raise

@@ -60,7 +60,7 @@ def write_case(
         "config_hash": case.provenance.config_hash,
         "eprimg": case.provenance.versions.get("eprimg", ""),
     }
-    with whole_folder(out, facts) as root:
+    with whole_folder(out, facts, overwrite=overwrite) as root:
         for folder in ("maps", "native", "transforms", "regions"):
             (root / folder).mkdir()
         for key, map_ in case.registered.items():
@@ -112,7 +112,9 @@ def _standard_error(map_: QuantityMap) -> QuantityMap:
     )
 
 
-def write_map_folder(case: Case, config: Config, out: Path, files: dict[str, str]) -> Path:
+def write_map_folder(
+    case: Case, config: Config, out: Path, files: dict[str, str], *, overwrite: bool = False
+) -> Path:
     """Write single maps (``eprimg map``), atomically.
 
     Parameters
@@ -125,6 +127,8 @@ def write_map_folder(case: Case, config: Config, out: Path, files: dict[str, str
         Output folder.
     files : dict
         File stem -> key of the map; a stem ending in ``_se`` takes its standard error.
+    overwrite : bool
+        Replace an earlier output folder of eprimg.
 
     Returns
     -------
@@ -141,7 +145,7 @@ def write_map_folder(case: Case, config: Config, out: Path, files: dict[str, str
         {"series_uid": s.source_uid, "sha256": s.source_hash, "files": s.n_files}
         for s in case.study.series
     ]
-    with whole_folder(out, facts) as root:
+    with whole_folder(out, facts, overwrite=overwrite) as root:
         for stem, key in files.items():
             map_ = case.maps[key]
             extra = {"Findings": findings, "SourceSeries": sources}

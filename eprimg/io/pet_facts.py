@@ -36,11 +36,15 @@ class Decay:
     longest_s : float or None
         Longest half-life that any statement of the header leads to; decides whether a date may be
         inferred from a clock time.
+    contradicted_by : Nuclide or None
+        Nuclide that the header names and whose half-life is another one; None when they agree or
+        when the user has decided.
     """
 
     nuclide: Known[str]
     half_life_s: Known[float]
     longest_s: float | None
+    contradicted_by: Nuclide | None = None
 
 
 def dose(
@@ -196,10 +200,19 @@ def half_life(
                     action="enter [injection] half_life_s in study.toml",
                 )
             )
-    if value is not None and coded is not None:
-        _check_half_life(value, coded, known.where, findings)
+    other = coded or named
+    if value is not None and other is not None:
+        _check_half_life(value, other, known.where, findings)
+        if header.half_life_s is None:  # the value is the coded nuclide's own
+            other = named
+    decided = entered.half_life_s is not None or entered.nuclide is not None
     stated = [value, coded.half_life_s if coded else None, named.half_life_s if named else None]
-    return Decay(nuclide, known, max((s for s in stated if s is not None), default=None))
+    return Decay(
+        nuclide,
+        known,
+        max((s for s in stated if s is not None), default=None),
+        None if decided or other is None or value in (None, other.half_life_s) else other,
+    )
 
 
 def _nuclide(found: Nuclide | None, entered: EnteredFacts, where: str) -> Known[str]:
@@ -210,15 +223,15 @@ def _nuclide(found: Nuclide | None, entered: EnteredFacts, where: str) -> Known[
     return Known(found.key, Origin.HEADER, where)
 
 
-def _check_half_life(value: float, coded: Nuclide, where: str, findings: list[Finding]) -> None:
-    apart = abs(value / coded.half_life_s - 1)
+def _check_half_life(value: float, other: Nuclide, where: str, findings: list[Finding]) -> None:
+    apart = abs(value / other.half_life_s - 1)
     if apart > _HALF_LIFE_TOLERANCE:
         findings.append(
             _warn(
                 "W_NUCLIDE",
                 where,
-                f"The half-life {value:g} s is {100 * apart:.0f} % off that of {coded.key} "
-                f"({coded.half_life_s:g} s). The scanner may have been set to another nuclide; "
+                f"The half-life {value:g} s is {100 * apart:.0f} % off that of {other.key} "
+                f"({other.half_life_s:g} s). The scanner may have been set to another nuclide; "
                 "then "
                 "decay and positron fraction are wrong in every voxel. Check before using any "
                 "number.",

@@ -19,11 +19,15 @@ from eprimg.model.acquisition import seconds_between
 from eprimg.model.case import Finding, Severity
 
 __all__ = [
+    "REFUSE_CHANGE",
     "Reference",
     "acquisition_instants",
     "reference_instant",
     "series_offset",
 ]
+
+REFUSE_CHANGE = 0.20
+"""Relative change of SUV from which a contradiction of the header is refused, not told."""
 
 _COMPUTED = "AcquisitionTime and FrameReferenceTime"
 _EARLIEST = "earliest AcquisitionTime"
@@ -31,7 +35,7 @@ _EARLIEST = "earliest AcquisitionTime"
 _CONSTANT_S = 2.0
 _SAME_INSTANT_S = 1.0
 _NEAR_S = 86_400.0
-_WARN_CHANGE, _REFUSE_CHANGE = 0.01, 0.20
+_WARN_CHANGE = 0.01
 _ENTER_REFERENCE = "enter [injection] reference_instant in study.toml"
 
 
@@ -199,7 +203,7 @@ def reference_instant(
             continue
         # a start that two other sources contradict is only a late bed or frame, not a doubt
         settled = entered is not None or (confirmed and name == _EARLIEST)
-        if change > _REFUSE_CHANGE and not settled:
+        if change > REFUSE_CHANGE and not settled:
             raise ClockError(
                 f"the instant to which the voxel values are decay corrected is in doubt: "
                 f"{shown(chosen)} ({rule}) or {shown(instant)} ({name}); SUV would differ by "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -14,7 +15,12 @@ from eprimg.io.pet_checks import header_faults
 from eprimg.io.pet_entered import EnteredFacts, read_entered
 from eprimg.io.pet_header import PetHeader, tag
 from eprimg.io.pet_injection import injection_instant
-from eprimg.io.pet_reference import Reference, acquisition_instants, reference_instant
+from eprimg.io.pet_reference import (
+    REFUSE_CHANGE,
+    Reference,
+    acquisition_instants,
+    reference_instant,
+)
 from eprimg.kernels.radioactivity import decay_factor, reference_scale
 from eprimg.kernels.uptake import suvbw_factor
 from eprimg.model.acquisition import Injection, Known, Origin, PETAcquisition, seconds_between
@@ -156,6 +162,10 @@ def _timed(
     injection = replace(acquisition.injection, instant=found.instant)
     injection = _net(injection, injected, half_life_s, known, findings, faults)
     start = reference.instant if reference else injected
+    if not soft:
+        decayed_to = start if reference else max(acquired or (anchor,))
+        elapsed = seconds_between(injected, decayed_to, where="injection")
+        _refuse_half_life(decay, elapsed, faults)
     return replace(
         acquisition,
         injection=injection,
@@ -170,6 +180,35 @@ def _timed(
             (seconds_between(start, a, where="frame"), s.duration_s or 0.0)
             for a, s in zip(acquired or (), header.slices, strict=False)
         ),
+    )
+
+
+def _refuse_half_life(decay: pet_facts.Decay, elapsed_s: float, faults: list[EprimgError]) -> None:
+    """Refuse two half-lives of one header when the choice between them makes the number.
+
+    SUV is proportional to 2^(elapsed / half-life), so the two differ by the factor below.
+    """
+    half_life_s, other = decay.half_life_s.value, decay.contradicted_by
+    if half_life_s is None or other is None:
+        return
+    exponent = elapsed_s / half_life_s - elapsed_s / other.half_life_s
+    factor = math.exp(math.log(2.0) * min(abs(exponent), 1000.0))
+    if factor - 1.0 <= REFUSE_CHANGE:
+        return
+    higher, lower = "first", "second"
+    if exponent < 0:
+        higher, lower = lower, higher
+    faults.append(
+        InputError(
+            f"the header leads to two half-lives, {half_life_s:g} s and {other.half_life_s:g} s "
+            f"(that of {other.key}, which it names); over the {elapsed_s / 3600:.1f} h since the "
+            f"injection, SUV by the {higher} would be {factor:.3g} times SUV by the {lower}",
+            code="E_SUV_HALF_LIFE",
+            where=decay.half_life_s.where,
+            value=half_life_s,
+            action="find out which nuclide was injected and which one the scanner was set to, then "
+            f'enter [injection] nuclide (e.g. "{other.key}") or half_life_s in study.toml',
+        )
     )
 
 

@@ -53,6 +53,20 @@ def require_readable(frames: Sequence[Instance], *, what: str) -> None:
                 action="give the original series, not a colour or screen copy",
             )
         )
+    shifted = [f for f in frames if f.high_bit not in (None, f.bits_stored - 1)]
+    if shifted:
+        # PS3.5 8.1.1: HighBit is BitsStored - 1; elsewhere every value would be a power of 2 off
+        faults.append(
+            InputError(
+                f"{what}: the bits of {len(shifted)} of {len(frames)} frames do not start at bit "
+                f"0 (HighBit {shifted[0].high_bit}, BitsStored {shifted[0].bits_stored}), which "
+                "DICOM no longer allows",
+                code="E_PIXEL_TYPE",
+                where=f"HighBit (0028,0102) in {shifted[0].name}",
+                value=shifted[0].high_bit,
+                action="export the original series again; HighBit has to be BitsStored - 1",
+            )
+        )
     for f in frames:
         if f.pixel_offset is None or f.pixel_length is None:
             continue

@@ -14,6 +14,7 @@ from eprimg.io.entries import SeriesEntry
 from eprimg.io.frame_types import by_echo, is_spin_echo
 from eprimg.io.instance import Instance
 from eprimg.io.pixels import read_pixels, require_readable
+from eprimg.io.sidecar import seconds_from_ms
 from eprimg.io.stack import StackGeometry, stack_geometry
 from eprimg.model.acquisition import Known, MRAcquisition, Origin
 from eprimg.model.case import Finding, Severity, StageResult
@@ -104,7 +105,7 @@ def read_mr_series(
     if len(times) == 2:
         findings.append(
             Finding(
-                "W_TWO_ECHOES",
+                "I_TWO_ECHOES",
                 Severity.INFO,
                 entry.key,
                 "two echoes give R2* without a standard error and without a check of the model",
@@ -114,7 +115,9 @@ def read_mr_series(
     series = Series(
         key=key,
         role=role,
-        pixels=EchoStack(Volume(data, grid, quantity("signal")), tuple(t / 1000.0 for t in times)),
+        pixels=EchoStack(
+            Volume(data, grid, quantity("signal")), tuple(map(seconds_from_ms, times))
+        ),
         acquisition=_acquisition(first, times, agent_phase),
         description=entry.description,
         source_uid=first.series_uid,
@@ -333,7 +336,7 @@ def _acquisition(first: Instance, times: list[float], agent_phase: str) -> MRAcq
         return Known(where=where) if value is None else Known(value * factor, Origin.HEADER, where)
 
     return MRAcquisition(
-        echo_times_s=tuple(t / 1000.0 for t in times),
+        echo_times_s=tuple(map(seconds_from_ms, times)),
         field_strength_t=known(first.field_strength_t, 1.0, "MagneticFieldStrength (0018,0087)"),
         agent_phase=agent_phase,
         manufacturer=first.manufacturer,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from eprimg.errors import InputError, MissingTagError
 from eprimg.io.bridge import grid_from_nifti, volume_array
 from eprimg.io.read_mr import check_echo_times_ms
-from eprimg.io.sidecar import nifti_stem, read_side_car, side_car_echo_times_ms
+from eprimg.io.sidecar import nifti_stem, read_side_car, seconds_from_ms, side_car_echo_times_ms
 from eprimg.model.acquisition import Known, MRAcquisition, Origin
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
@@ -179,7 +179,7 @@ def read_nifti_echoes(
     for n, position in enumerate(order):
         digest.update(f"{times_ms[position]!r}|".encode())
         digest.update(np.ascontiguousarray(data[..., n]).data)
-    rising = tuple(float(times_ms[n]) / 1000.0 for n in order)
+    rising = tuple(seconds_from_ms(float(times_ms[n])) for n in order)
     findings = _findings(paths, key, frame, data, len(rising))
     series = Series(
         key=key,
@@ -310,7 +310,7 @@ def _findings(
     if n_echoes == 2:
         findings.append(
             Finding(
-                "W_TWO_ECHOES",
+                "I_TWO_ECHOES",
                 Severity.INFO,
                 key,
                 "two echoes give R2* without a standard error and without a check of the model",

@@ -13,7 +13,7 @@ from eprimg.errors import EprimgError, GeometryError, InputError, raise_faults
 from eprimg.io.bridge import with_rising_slices
 from eprimg.io.entries import SeriesEntry
 from eprimg.io.read_nifti import read_nifti_labels
-from eprimg.io.region_names import region_from_name
+from eprimg.io.region_names import region_from_name, region_from_record
 from eprimg.io.sidecar import nifti_stem, read_side_car
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
@@ -36,7 +36,8 @@ def read_regions(
         File, or entry of the index (its first file).
     names : Mapping, optional
         Label -> name; else the side-car ``<stem>.json`` (``{"labels": {"1": "liver"}}`` or
-        ``{"1": "liver"}``); else labels are taken as lesions, which is noted.
+        ``{"1": "liver"}``, or tables as in our own ``labels.json``, whose role, anatomy and
+        tracking identifier are kept); else labels are taken as lesions, which is noted.
     frame_of_reference : str, optional
         Frame of reference in which a NIfTI mask lies, when its side-car does not say.
 
@@ -91,20 +92,28 @@ def _checked_names(names: Mapping[Any, str] | None, where: str) -> dict[int, str
     return checked
 
 
-def _side_car_names(path: Path) -> tuple[dict[int, str], str | None]:
-    """Return names and frame of reference of the side-car."""
+def _side_car_regions(path: Path) -> tuple[dict[int, Region], str | None]:
+    """Return the named regions and the frame of reference of the side-car."""
     car = read_side_car(path)
     frame = car.get("FrameOfReferenceUID")
     labels = car.get("labels", car.get("Labels"))
     if not isinstance(labels, dict):
         labels = {k: v for k, v in car.items() if re.fullmatch(r"\d+", str(k))}
-    return _checked_names(labels, nifti_stem(path) + ".json"), str(frame) if frame else None
+    where = nifti_stem(path) + ".json"
+    records = {k: v for k, v in labels.items() if isinstance(v, Mapping)}
+    plain = {k: v for k, v in labels.items() if k not in records}
+    regions = {n: region_from_name(n, name) for n, name in _checked_names(plain, where).items()}
+    for label, record in records.items():
+        # a stand-in name: the table's own is checked with the table
+        (number,) = _checked_names({label: "table"}, where)
+        regions[number] = region_from_record(number, record, where=where)
+    return regions, str(frame) if frame else None
 
 
 def _from_nifti(
     path: Path, names: dict[int, str], frame_of_reference: str | None
 ) -> StageResult[LesionSet]:
-    known, own_frame = _side_car_names(path)
+    known, own_frame = _side_car_regions(path)
     if frame_of_reference and own_frame and frame_of_reference != own_frame:
         raise GeometryError(
             "the mask's side-car names another frame of reference than the series that it is "
@@ -115,7 +124,9 @@ def _from_nifti(
             action="correct masks.on in study.toml, or the side-car",
         )
     labels, grid = read_nifti_labels(path, frame_of_reference=frame_of_reference or own_frame)
-    known.update(names)
+    for n, name in names.items():
+        uid = known[n].tracking_uid if n in known else ""
+        known[n] = region_from_name(n, name, tracking_uid=uid)
     present = [int(n) for n in np.unique(labels) if n]
     if not present:
         raise InputError(
@@ -130,9 +141,9 @@ def _from_nifti(
         stem = nifti_stem(path)
         from_stem = region_from_name(unnamed[0], stem)
         if len(present) == 1 and not from_stem.notes:
-            known[unnamed[0]] = stem
+            known[unnamed[0]] = from_stem
         else:
-            known.update({n: f"lesion-{n}" for n in unnamed})
+            known.update({n: region_from_name(n, f"lesion-{n}") for n in unnamed})
             findings.append(
                 Finding(
                     "W_LABEL_NAMES",
@@ -142,8 +153,8 @@ def _from_nifti(
                     "lesions. Give names in a side-car or in study.toml",
                 )
             )
-    findings += _absent(known, present, path.name)
-    regions = tuple(region_from_name(n, known[n]) for n in present)
+    findings += _absent({n: r.name for n, r in known.items()}, present, path.name)
+    regions = tuple(known[n] for n in present)
     findings += _noted(regions, path.name)
     return StageResult(LesionSet(labels, grid, regions, origin=path.name), tuple(findings))
 

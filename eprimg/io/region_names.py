@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+from eprimg.errors import InputError
 from eprimg.model.lesions import Region, RegionRole
 
-__all__ = ["region_from_name"]
+__all__ = ["region_from_name", "region_from_record"]
 
 _LESION = re.compile(
     r"lesion|tumou?r|metast|^mets?$|neoplas|carcinom|sarcom|lymphom|melanom|adenom|^gtv|^mass$|"
@@ -100,4 +103,67 @@ def region_from_name(
         RegionRole.LESION,
         tracking_uid=tracking_uid,
         notes=("the name says neither lesion nor organ; it was taken as a lesion",),
+    )
+
+
+def region_from_record(id: int, record: Mapping[str, Any], *, where: str) -> Region:
+    """Make the record of a region from a table of a ``labels.json`` that this program wrote.
+
+    Parameters
+    ----------
+    id : int
+        Label value.
+    record : Mapping
+        ``name`` and, optionally, ``role``, ``anatomy`` and ``tracking_uid``.  Other keys are not
+        read; the source becomes ``mask``, since somebody handed the file in as a mask.
+    where : str
+        File, for messages.
+
+    Returns
+    -------
+    Region
+        As written; without a role, as `region_from_name` reads the name.
+
+    Raises
+    ------
+    InputError
+        ``E_SEG_LABELS`` for a missing name, or a role or an organ that is not known.
+    """
+    texts = {k: record.get(k) or "" for k in ("name", "role", "anatomy", "tracking_uid")}
+    organs = [anatomy for anatomy, _ in _ANATOMY]
+    choices = {"role": [str(r) for r in RegionRole], "anatomy": organs}
+    for key, value in texts.items():
+        known = choices.get(key)
+        if not isinstance(value, str) or (value and known and value not in known):
+            raise InputError(
+                f"label {id}: this is no {key} of a region",
+                code="E_SEG_LABELS",
+                where=where,
+                value=value,
+                action=f"use one of {', '.join(known)}" if known else "use plain text",
+            )
+    name = texts["name"].strip()
+    if not name:
+        raise InputError(
+            f"label {id} has no name",
+            code="E_SEG_LABELS",
+            where=where,
+            action='give every label a "name"',
+        )
+    if texts["anatomy"] and not texts["role"]:
+        raise InputError(
+            f"label {id} has an anatomy, but no role",
+            code="E_SEG_LABELS",
+            where=where,
+            value=texts["anatomy"],
+            action=f"give its role: one of {', '.join(choices['role'])}",
+        )
+    if not texts["role"]:
+        return region_from_name(id, name, tracking_uid=texts["tracking_uid"])
+    return Region(
+        id,
+        name,
+        RegionRole(texts["role"]),
+        anatomy=texts["anatomy"],
+        tracking_uid=texts["tracking_uid"],
     )

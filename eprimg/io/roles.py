@@ -306,7 +306,7 @@ def _ct(
         findings.append(
             Finding(
                 "W_ROLE_AMBIGUOUS",
-                Severity.INFO,
+                Severity.WARNING,
                 ", ".join(e.key for e in series),
                 f"{len(series)} CT series; none is used: {_ASK}",
             )

@@ -10,7 +10,10 @@ from typing import Any
 
 from eprimg.errors import InputError
 
-__all__ = ["nifti_stem", "read_side_car", "side_car_echo_times_ms"]
+__all__ = ["nifti_stem", "read_side_car", "seconds_from_ms", "side_car_echo_times_ms"]
+
+_MS_DIGITS, _S_DIGITS = 6, 9
+"""Decimals of times in ms and in s: both a nanosecond."""
 
 
 def nifti_stem(path: Path) -> str:
@@ -94,5 +97,21 @@ def side_car_echo_times_ms(paths: Sequence[Path]) -> tuple[float, ...]:
             continue
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, int | float) and not isinstance(each, bool) and math.isfinite(each):
-                times.append(1000.0 * each)
+                times.append(round(1000.0 * each, _MS_DIGITS))
     return tuple(times)
+
+
+def seconds_from_ms(time_ms: float) -> float:
+    """Turn ms into s, without the noise of binary division.
+
+    Parameters
+    ----------
+    time_ms : float
+        Time in ms.
+
+    Returns
+    -------
+    float
+        Time in s, rounded to a nanosecond: 8.514 ms is 0.008514 s, not 0.008513999999999999 s.
+    """
+    return round(time_ms / 1000.0, _S_DIGITS)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from eprimg.config import Config
 from eprimg.errors import ConfigError, InputError
 from eprimg.io.index import SeriesEntry, scan
 from eprimg.io.index_nifti import is_magnitude, is_nifti
-from eprimg.io.study import counting, read_series
+from eprimg.io.study import read_series
 from eprimg.io.study_file import StudyFile, read_study_file
+from eprimg.io.study_plan import counting
 from eprimg.model.case import Finding, StageResult
 from eprimg.model.study import Role, Series, Study, Timepoint
 
 __all__ = ["read_activity", "read_echoes"]
 
 Progress = Callable[[str, float], None]
+
+_MR_KEY = "mr"
+"""Key of a single MR series: nobody said whether it was measured before or after the agent."""
 
 
 def _study_of(series: Series, findings: Sequence[Finding], spoken: StudyFile) -> StageResult[Study]:
@@ -101,7 +106,7 @@ def read_echoes(
     Returns
     -------
     StageResult of Study
-        With one series in the role ``mr_pre``.
+        With one series in the role ``mr_pre``; whether an agent was there is not known.
 
     Raises
     ------
@@ -122,7 +127,11 @@ def read_echoes(
                 action="DICOM holds its own echo times: leave the option out",
             )
         result = read_nifti_echoes(
-            files, echo_times_ms=echo_times_ms, key="mr_pre", role=Role.MR_PRE
+            files,
+            echo_times_ms=echo_times_ms,
+            key=_MR_KEY,
+            role=Role.MR_PRE,
+            agent_phase="unknown",
         )
         return _study_of(result.value, result.findings, spoken)
     index = scan(path, progress=counting(progress))
@@ -134,8 +143,9 @@ def read_echoes(
     ]
     code = "E_IMAGETYPE" if any(e.modality == "MR" for e in index.series) else "E_NO_SERIES"
     entry = _choose(stacks, series, "multi-echo MR magnitude series", code, path, index.series)
-    result = read_series(entry, role=Role.MR_PRE, config=config)
-    return _study_of(result.value, (*index.findings, *entry.findings, *result.findings), spoken)
+    result = read_series(entry, role=Role.MR_PRE, config=config, agent_phase="unknown")
+    one = replace(result.value, key=_MR_KEY)
+    return _study_of(one, (*index.findings, *entry.findings, *result.findings), spoken)
 
 
 def read_activity(

@@ -243,7 +243,7 @@ def _ordered(
     if worst > _JITTER_MM:
         findings.append(
             Finding(
-                "W_GEOM_JITTER",
+                "I_GEOM_JITTER",
                 Severity.INFO,
                 what,
                 f"slice positions deviate by up to {worst:.3f} mm from an even "

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,202 +12,17 @@ import numpy as np
 
 from eprimg.config import Config
 from eprimg.errors import ConfigError, EprimgError, InputError, raise_faults
-from eprimg.io.index import SeriesEntry, StudyIndex, scan
+from eprimg.io.entries import refuse_damaged
+from eprimg.io.index import SeriesEntry
 from eprimg.io.region_sets import distinct_region_sets
-from eprimg.io.roles import agent_contradictions
-from eprimg.io.study_file import StudyFile, read_study_file
+from eprimg.io.study_plan import SINGLE_ROLES, Progress, StudyPlan, check_plan, plan_study
 from eprimg.model.acquisition import PETAcquisition
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 from eprimg.model.study import Role, Series, Study, Timepoint
 
-__all__ = ["StudyPlan", "counting", "plan_study", "read_series", "read_study"]
-
-Progress = Callable[[str, float], None]
-
-_SINGLE = (Role.MR_PRE, Role.MR_POST, Role.PET, Role.CT)
-
-
-@dataclass(frozen=True, slots=True)
-class StudyPlan:
-    """Which series would be read as what.
-
-    Parameters
-    ----------
-    index : StudyIndex
-        The scan, with the user's roles applied.
-    study_file : StudyFile
-        What the user said.
-    findings : tuple of Finding
-        What the scan and the roles noticed.
-    """
-
-    index: StudyIndex
-    study_file: StudyFile
-    findings: tuple[Finding, ...]
-
-    def entries(self, role: Role) -> tuple[SeriesEntry, ...]:
-        """Return the series that play a role.
-
-        Parameters
-        ----------
-        role : Role
-            The role.
-
-        Returns
-        -------
-        tuple of SeriesEntry
-            In the order of the index.
-        """
-        return tuple(e for e in self.index.series if e.role == role)
-
-
-def counting(progress: Progress | None) -> Callable[[int, int], None] | None:
-    """Turn words-and-share progress into the number-of-total progress of the scan.
-
-    Parameters
-    ----------
-    progress : callable or None
-        Called with words and the finished share.
-
-    Returns
-    -------
-    callable or None
-        Called with the number of files done and their total.
-    """
-    if progress is None:
-        return None
-    return lambda number, total: progress("scan", number / max(total, 1))
-
-
-def _apply_roles(index: StudyIndex, study_file: StudyFile) -> StudyIndex:
-    if not study_file.roles:
-        return index
-    unknown = [
-        k for k in study_file.roles if not any(k in (e.key, *e.series_uids) for e in index.series)
-    ]
-    raise_faults(
-        [
-            ConfigError(
-                f"no series has the key {key!r}",
-                code="E_ROLE",
-                where=f"{study_file.source}, [roles]",
-                action="`eprimg scan` lists the keys",
-            )
-            for key in unknown
-        ]
-    )
-    entries = []
-    given = set(study_file.roles.values())
-    for entry in index.series:
-        role = next(
-            (study_file.roles[k] for k in (entry.key, *entry.series_uids) if k in study_file.roles),
-            None,
-        )
-        if role is not None:
-            entry = replace(entry, role=role, reason=f"given in {study_file.source}")
-        elif entry.role in given and entry.role in _SINGLE:
-            entry = replace(
-                entry,
-                role=Role.UNUSED,
-                reason=f"{study_file.source} gives this role to another series",
-            )
-        entries.append(entry)
-    return replace(index, series=tuple(entries))
-
-
-def plan_study(
-    path: Path | str, *, study_file: Path | str | None = None, progress: Progress | None = None
-) -> StudyPlan:
-    """Scan a folder and settle the role of every series.
-
-    Parameters
-    ----------
-    path : Path
-        Folder or file.
-    study_file : Path, optional
-        ``study.toml``; when left out, one that lies in the folder itself is taken.
-    progress : callable, optional
-        Called with words and the finished share.
-
-    Returns
-    -------
-    StudyPlan
-        Series with roles; nothing but headers was read.
-
-    Raises
-    ------
-    EprimgError
-        When the folder or the study file cannot be used.
-    """
-    path = Path(path)
-    if study_file is None and (path / "study.toml").is_file():
-        study_file = path / "study.toml"
-    spoken = read_study_file(study_file) if study_file is not None else StudyFile()
-    index = scan(path, progress=counting(progress))
-    findings = list(index.findings)
-    if study_file is not None:
-        findings.append(
-            Finding(
-                "I_STUDY_FILE",
-                Severity.INFO,
-                spoken.source,
-                "Roles and facts of this study file were used.",
-            )
-        )
-    return StudyPlan(_apply_roles(index, spoken), spoken, tuple(findings))
-
-
-def _check_single(plan: StudyPlan) -> None:
-    faults: list[EprimgError] = []
-    for role in _SINGLE:
-        entries = plan.entries(role)
-        if len(entries) > 1:
-            keys = ", ".join(e.key for e in entries)
-            faults.append(
-                ConfigError(
-                    f"{len(entries)} series would play the role {role}: {keys}",
-                    code="E_ROLE",
-                    action='choose one in study.toml: [roles] KEY = "' + role + '"',
-                )
-            )
-    if not any(plan.entries(r) for r in (Role.MR_PRE, Role.MR_POST, Role.PET)):
-        left_out = "; ".join(f"{e.key}: {e.reason}" for e in plan.index.series[:5])
-        faults.append(
-            InputError(
-                "neither a multi-echo MR series nor a PET series was found"
-                + (f" ({left_out})" if left_out else ""),
-                code="E_NO_SERIES",
-                where=plan.index.root.name,
-                action="`eprimg scan` shows every series; roles can be given in study.toml",
-            )
-        )
-    raise_faults(faults)
-
-
-def _check_patients(plan: StudyPlan, config: Config) -> list[Finding]:
-    used = [e for r in (*_SINGLE, Role.REGIONS) for e in plan.entries(r) if e.patient_key]
-    if len({e.patient_key for e in used}) < 2:
-        return []
-    keys = ", ".join(e.key for e in used)
-    if not config.read.allow_patient_mix:
-        raise InputError(
-            f"the series {keys} carry different patient identifiers",
-            code="E_PATIENT_MIX",
-            where=plan.index.root.name,
-            action="separate the patients; if only the de-identification differs, "
-            "set read.allow_patient_mix=true (it is recorded)",
-        )
-    return [
-        Finding(
-            "W_PATIENT_MIX",
-            Severity.WARNING,
-            keys,
-            "The patient identifiers of these series differ; reading them together was "
-            "allowed by read.allow_patient_mix.",
-        )
-    ]
+__all__ = ["read_series", "read_study"]
 
 
 def read_series(
@@ -217,6 +31,7 @@ def read_series(
     role: Role,
     config: Config,
     entered: Mapping[str, Any] | None = None,
+    agent_phase: str | None = None,
 ) -> StageResult[Series]:
     """Read the pixels of one series in a role.
 
@@ -230,21 +45,24 @@ def read_series(
         Settings.
     entered : Mapping, optional
         Facts that a user entered (PET only).
+    agent_phase : str, optional
+        ``pre``, ``post`` or ``unknown`` (MR only); from the role when left out.
 
     Returns
     -------
     StageResult of Series
         The series and what reading it noticed.
     """
+    refuse_damaged(entry)
     key = str(role)
     if role in (Role.MR_PRE, Role.MR_POST):
         if entry.source == "nifti":
             from eprimg.io.read_nifti import read_nifti_echoes
 
-            return read_nifti_echoes(entry.paths, key=key, role=role)
+            return read_nifti_echoes(entry.paths, key=key, role=role, agent_phase=agent_phase)
         from eprimg.io.read_mr import read_mr_series
 
-        phase = "pre" if role == Role.MR_PRE else "post"
+        phase = agent_phase or ("pre" if role == Role.MR_PRE else "post")
         return read_mr_series(entry, key=key, role=role, config=config.read, agent_phase=phase)
     if entry.source == "nifti":
         raise InputError(
@@ -384,13 +202,8 @@ def read_study(
     """
     config = config or Config()
     plan = plan or plan_study(path, study_file=study_file, progress=progress)
-    _check_single(plan)
-    findings = [
-        *plan.findings,
-        *_check_patients(plan, config),
-        *agent_contradictions(plan.entries(Role.MR_PRE), plan.entries(Role.MR_POST)),
-    ]
-    wanted = [e for role in _SINGLE for e in plan.entries(role)]
+    findings = [*plan.findings, *check_plan(plan, config)]
+    wanted = [e for role in SINGLE_ROLES for e in plan.entries(role)]
     series: list[Series] = []
     faults: list[EprimgError] = []
     for number, entry in enumerate(wanted):

@@ -20,6 +20,9 @@ from eprimg.model.maps import QuantityMap
 
 __all__ = ["json_text", "map_sidecar", "write_json", "write_labels", "write_map", "write_nifti"]
 
+_ASCII = str.maketrans({"\u0394": "d", "\u00b2": "2", "\u00b7": "."})
+"""The description of a NIfTI file is ASCII."""
+
 
 def _plain(value: Any) -> Any:
     """Turn records, arrays and NaN into what JSON can hold (NaN becomes null)."""
@@ -164,7 +167,7 @@ def write_map(map_: QuantityMap, path: Path, *, key: str) -> None:
         Key of the map.
     """
     values = np.where(map_.valid, map_.values, np.nan).astype(np.float32)
-    text = f"{map_.quantity.name} [{map_.quantity.unit.text}]"
+    text = f"{map_.quantity.name} [{map_.quantity.unit.text}]".translate(_ASCII)
     write_nifti(values, map_.grid, path, text=text)
     write_json(map_sidecar(map_, key=key), sidecar_path(path))
 

@@ -15,6 +15,7 @@ from eprimg.resources import load_resource
 __all__ = ["column_dictionary", "lesions_csv", "measurements_csv"]
 
 _LEADING = ("region_id", "name", "role", "source", "anatomy")
+_FIRST_TIER = ("tier", "tier_confidence", "tier_scheme")
 _TRAILING = ("tier_notice", "notes")
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 
@@ -59,8 +60,9 @@ def column_dictionary(schemes: tuple[str, ...] = ()) -> list[dict[str, str]]:
         "role": "lesion, reference or exclude.",
         "source": "mask, candidate (automatic, not reviewed) or confirmed.",
         "anatomy": "Organ of a reference region.",
-        "tier": "Tier by the first scheme that applies.",
-        "tier_confidence": "Probability of that tier.",
+        "tier": "Tier by the first scheme of the settings, not tiered included.",
+        "tier_confidence": "Probability of that tier; empty when it cannot be stated.",
+        "tier_scheme": "Key of that scheme; empty for a region that is no lesion.",
         "tier_notice": "E.g. example, not validated.",
         "notes": "Remarks for the reader.",
     }
@@ -69,7 +71,7 @@ def column_dictionary(schemes: tuple[str, ...] = ()) -> list[dict[str, str]]:
         {"name": c["name"], "unit": c["unit"], "text": c["text"]}
         for c in load_resource("columns.toml")["columns"]
     ]
-    rows += [{"name": n, "unit": "", "text": words[n]} for n in ("tier", "tier_confidence")]
+    rows += [{"name": n, "unit": "", "text": words[n]} for n in _FIRST_TIER]
     for key in schemes or ("<scheme>",):
         rows.append({"name": f"tier_{key}", "unit": "", "text": f"Tier by scheme {key}."})
         rows.append(
@@ -113,10 +115,8 @@ def lesions_csv(case: Case) -> str:
         *(r for r in case.lesions.regions if r not in case.lesions.lesions),
     ):
         tiers = {t.scheme: t for t in region.tiers}
-        chosen = next(
-            (tiers[k] for k in schemes if k in tiers and tiers[k].label != "not tiered"),
-            next(iter(tiers.values()), None),
-        )
+        # one scheme for the whole column: tiers of two quantities cannot be compared
+        first = tiers.get(schemes[0]) if schemes else None
         row = [
             str(region.id),
             _text(region.name),
@@ -125,7 +125,7 @@ def lesions_csv(case: Case) -> str:
             _text(region.anatomy),
         ]
         row += [_cell(region, column) for column in columns]
-        row += [chosen.label if chosen else "", _number(chosen.confidence) if chosen else ""]
+        row += [first.label, _number(first.confidence), first.scheme] if first else [""] * 3
         for key in schemes:
             tier = tiers.get(key)
             row += [tier.label if tier else "", _number(tier.confidence) if tier else ""]

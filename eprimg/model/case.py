@@ -29,6 +29,9 @@ class Severity(StrEnum):
     ERROR = "error"
 
 
+_SEVERITY_OF = {"I_": Severity.INFO, "W_": Severity.WARNING, "E_": Severity.ERROR}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A doubtful but usable input, or something the reader should know.
@@ -50,6 +53,11 @@ class Finding:
     severity: Severity
     where: str
     text: str
+
+    def __post_init__(self) -> None:
+        """Check that the code says the same as the severity."""
+        if self.severity != _SEVERITY_OF.get(self.code[:2], self.severity):
+            raise ValueError(f"{self.code} is not a code of severity {self.severity}")
 
     @classmethod
     def from_error(cls, error: EprimgError, where: str = "") -> Finding:

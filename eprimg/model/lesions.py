@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from eprimg.errors import GeometryError, InputError
 from eprimg.model.grid import Grid
-from eprimg.model.tiers import Tier
+from eprimg.model.tiers import Objection, Tier
 from eprimg.model.volume import read_only
 
 __all__ = ["LesionSet", "Measurement", "Region", "RegionRole", "RegionSource"]
@@ -98,6 +98,8 @@ class Region:
         One per scheme.
     notes : tuple of str
         Remarks for the reader, e.g. ``touches the edge of the field of view``.
+    objections : tuple of Objection
+        Reasons against a tier that measuring found.
     """
 
     id: int
@@ -109,6 +111,7 @@ class Region:
     measurements: tuple[Measurement, ...] = ()
     tiers: tuple[Tier, ...] = ()
     notes: tuple[str, ...] = ()
+    objections: tuple[Objection, ...] = ()
 
     def measurement(
         self, quantity: str, statistic: str, source: str | None = None

@@ -209,6 +209,9 @@ def parse_cohort(content: Mapping[str, Any], source: str) -> Cohort:
     citation = content.get("citation", "")
     if not isinstance(citation, str):
         faults.add("'citation' is a text", citation)
+    notes = content.get("notes", "")
+    if not isinstance(notes, str):
+        faults.add("'notes' is a text", notes)
     raise_faults(faults.found)
     assert isinstance(n_patients, int)
     return Cohort(
@@ -218,4 +221,5 @@ def parse_cohort(content: Mapping[str, Any], source: str) -> Cohort:
         values=tuple(float(v) for v in values),
         n_patients=n_patients,
         citation=citation,
+        notes=notes,
     )

@@ -9,10 +9,37 @@ import numpy as np
 
 from eprimg.errors import ConfigError
 
-__all__ = ["INDETERMINATE", "NOT_TIERED", "Cohort", "PatientTier", "Tier", "TierScheme"]
+__all__ = [
+    "INDETERMINATE",
+    "JUDGED_SOURCES",
+    "NOT_TIERED",
+    "Cohort",
+    "Objection",
+    "PatientTier",
+    "Tier",
+    "TierScheme",
+]
 
 INDETERMINATE = "indeterminate"
 NOT_TIERED = "not tiered"
+
+JUDGED_SOURCES: Mapping[str, str] = {
+    "dr2star": "mr_post-mr_pre",
+    "r2star": "mr_post",
+    "rr2star90": "mr_post",
+    **dict.fromkeys(
+        (
+            "suvbw",
+            "sul_janmahasatian",
+            "pid_per_kg",
+            "lesion_blood_ratio",
+            "lesion_muscle_ratio",
+        ),
+        "pet",
+    ),
+}
+"""Which of several measurements of a quantity a tier and a cohort rest on (native grids; of R2*
+the one after ferumoxytol); the only one there is for a quantity that is not named here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +106,29 @@ class TierScheme:
 
 
 @dataclass(frozen=True, slots=True)
+class Objection:
+    """A reason against placing a lesion in a tier by some quantities.
+
+    Parameters
+    ----------
+    code : str
+        Code of the finding that says the same to the reader, e.g. ``W_REGION_CUT``.
+    quantities : tuple of str
+        Keys of the quantities that it speaks against.
+    reason : str
+        In words, for the tier.
+    bias : str
+        ``unknown``: no tier can be given.  ``low``: the number is too low, so only the highest
+        tier stands.  ``high``: the number is too high, so only the lowest tier stands.
+    """
+
+    code: str
+    quantities: tuple[str, ...]
+    reason: str
+    bias: str = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
 class Tier:
     """Where a lesion was placed by one scheme.
 
@@ -89,7 +139,8 @@ class Tier:
     label : str
         A label of the scheme, ``indeterminate`` or ``not tiered``.
     confidence : float
-        Probability of the most likely label; NaN when it cannot be stated.
+        Probability of the most likely label, at most 0.99 where the known error is a lower bound;
+        NaN when it cannot be stated.
     confidence_note : str
         What the confidence covers (``lower bound``: what it leaves out).
     reason : str
@@ -155,6 +206,8 @@ class Cohort:
         Number of patients they come from.
     citation : str
         Where the cohort comes from.
+    notes : str
+        Remarks, e.g. how many lesions were left out when it was collected.
     """
 
     key: str
@@ -163,3 +216,4 @@ class Cohort:
     values: tuple[float, ...]
     n_patients: int
     citation: str = ""
+    notes: str = ""

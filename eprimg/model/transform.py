@@ -143,6 +143,8 @@ class Registration:
         False when the check failed: voxel maps that need it are not made.
     note : str
         The check's outcome in one sentence.
+    doubts : tuple of str
+        Reasons to doubt it although it was accepted; a tier that rests on it is withheld.
     """
 
     fixed: str
@@ -153,3 +155,4 @@ class Registration:
     qc: Mapping[str, float] = field(default_factory=dict)
     accepted: bool = True
     note: str = ""
+    doubts: tuple[str, ...] = ()

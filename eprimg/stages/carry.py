@@ -193,7 +193,7 @@ def carry_map(native: QuantityMap, grid: Grid, transform: Transform, *, order: i
 def carry_labels(
     labels: npt.NDArray[Any], source: Grid, target: Grid, transform: Transform
 ) -> npt.NDArray[np.int32]:
-    """Carry labels to another grid by signed distance, region by region.
+    """Carry labels to another grid by signed distance, region by region, keeping their volumes.
 
     Parameters
     ----------
@@ -220,6 +220,7 @@ def carry_labels(
         output_shape=target.shape,
         input_spacing_mm=source.spacing_mm,
         method="nearest" if same_lattice else "signed-distance",
+        keep_volume=not same_lattice,
     )
 
 

@@ -15,11 +15,19 @@ from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration
 from eprimg.stages.carry import carry_labels, fingerprints, reference_series, transform_to
+from eprimg.stages.coverage import Drawn, add_coverage_notes, measure_coverage
 from eprimg.stages.measure_mr import measure_differences, measure_r2star
 from eprimg.stages.measure_pet import measure_pet
+from eprimg.stages.noise_floor import voxel_doubts
+from eprimg.stages.objections import region_objections
 from eprimg.stages.region_notes import note_regions
 
 __all__ = ["Measured", "measure"]
+
+_CARRIED = "carried"
+"""Setting of a native label set: ids of the regions that came from the reference grid."""
+
+_RANK = {RegionRole.REFERENCE: 0, RegionRole.LESION: 1, RegionRole.EXCLUDE: 2}
 
 _MEASURED_ROLES = (Role.MR_PRE, Role.MR_POST, Role.PET)
 
@@ -96,11 +104,18 @@ def measure(
             carried[series.key] = moved
     numbers: dict[int, list[Measurement]] = {i: [] for i in wanted}
     kept = {r.id: r.measurements for r in lesions.regions if r.id not in wanted}
+    drawn = _drawn(carried, lesions, reference)
+    doubts = voxel_doubts(carried, maps, config)
     _measure_volume(numbers, lesions, reference)
+    for role in _MEASURED_ROLES:
+        series = study.find(role)
+        if series is not None and series.key in carried:
+            measure_coverage(numbers, study, registrations, lesions, series, drawn)
     for role, phase in ((Role.MR_PRE, "pre"), (Role.MR_POST, "post")):
         series = study.find(role)
         if series is not None and series.key in carried and f"r2star_{phase}" in maps:
             measure_r2star(numbers, carried[series.key], maps[f"r2star_{phase}"], str(role), config)
+            add_coverage_notes(numbers, str(role))
     measure_differences(
         numbers,
         kept,
@@ -108,18 +123,44 @@ def measure(
         registered,
         _registration_error(study, registrations, reference),
         config,
+        doubts=doubts,
     )
     pet = study.find(Role.PET)
     if pet is not None and pet.key in carried:
         measure_pet(numbers, kept, carried[pet.key], maps, config)
+        add_coverage_notes(numbers, str(Role.PET))
     measured = lesions.with_regions(
         tuple(
             replace(r, measurements=tuple(numbers[r.id])) if r.id in wanted else r
             for r in lesions.regions
         )
     )
-    noted, findings = note_regions(measured, carried, maps, wanted, config)
-    return StageResult(Measured(noted, carried), tuple(findings))
+    noted, findings = note_regions(measured, carried, doubts, wanted, config)
+    judged = noted.with_regions(
+        tuple(
+            replace(
+                r,
+                objections=region_objections(
+                    r, study, registrations, maps, noted, drawn, doubts, config
+                ),
+            )
+            if r.id in wanted and r.role == RegionRole.LESION
+            else r
+            for r in noted.regions
+        )
+    )
+    return StageResult(Measured(judged, carried), tuple(findings))
+
+
+def _drawn(carried: Mapping[str, LesionSet], lesions: LesionSet, reference: Series) -> Drawn:
+    """Tell which regions were drawn on another grid than the reference, and where."""
+    on: dict[int, str] = {}
+    for key, each in carried.items():
+        moved = each.settings.get(_CARRIED)
+        if key == reference.key or each is lesions or not isinstance(moved, tuple):
+            continue
+        on.update({r.id: key for r in each.regions if r.id not in moved and r.id not in on})
+    return Drawn(carried, on)
 
 
 def _on_native_grid(
@@ -135,10 +176,13 @@ def _on_native_grid(
         return lesions
     there = np.zeros(series.grid.shape, dtype=np.int32)
     held: set[int] = set()
+    moved_before: set[int] = set()
     if known is not None and known.grid.matches(series.grid):
         earlier = known.settings.get("outlines")
         if isinstance(earlier, Mapping):
             held = {int(i) for i, outline in outlines.items() if earlier.get(i) == outline}
+        before = known.settings.get(_CARRIED)
+        moved_before = set(before) if isinstance(before, tuple) else set()
         labels = np.asarray(known.labels, dtype=np.int32)
         there = np.where(np.isin(labels, list(held)), labels, 0).astype(np.int32)
     missing = [r for r in lesions.regions if r.id not in held]
@@ -149,21 +193,31 @@ def _on_native_grid(
                 return None
         else:
             source = np.asarray(lesions.labels, dtype=np.int32)
-            source = np.where(np.isin(source, [r.id for r in missing]), source, 0)
-            moved = carry_labels(source, lesions.grid, series.grid, transform.inverse())
-            there = _overlay(there, moved, lesions)
-    settings = {**lesions.settings, "outlines": dict(outlines)}
+            # Apart, so that a lesion does not lose part of its volume along the seam to its organ.
+            for organs in (True, False):
+                ids = [r.id for r in missing if (r.role == RegionRole.REFERENCE) is organs]
+                if not ids:
+                    continue
+                moved = carry_labels(
+                    np.where(np.isin(source, ids), source, 0),
+                    lesions.grid,
+                    series.grid,
+                    transform.inverse(),
+                )
+                there = _overlay(there, moved, lesions)
+    moved_now = tuple(sorted((held & moved_before) | {r.id for r in missing}))
+    settings = {**lesions.settings, "outlines": dict(outlines), _CARRIED: moved_now}
     return LesionSet(there, series.grid, lesions.regions, lesions.origin, settings)
 
 
 def _overlay(
     below: npt.NDArray[np.int32], above: npt.NDArray[np.int32], lesions: LesionSet
 ) -> npt.NDArray[np.int32]:
-    """Add carried labels; a lesion takes voxels from an organ, never the other way round."""
-    is_lesion = np.zeros(max([0, *(r.id for r in lesions.regions)]) + 1, dtype=np.bool_)
-    for region in lesions.lesions:
-        is_lesion[region.id] = True
-    wins = (above > 0) & ((below == 0) | (is_lesion[above] & ~is_lesion[below]))
+    """Add carried labels; excluded parts win over lesions, lesions over organs."""
+    rank = np.zeros(max([0, *(r.id for r in lesions.regions)]) + 1, dtype=np.int8)
+    for region in lesions.regions:
+        rank[region.id] = _RANK[region.role]
+    wins = (above > 0) & ((below == 0) | (rank[above] > rank[below]))
     return np.where(wins, above, below).astype(np.int32)
 
 

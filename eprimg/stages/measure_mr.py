@@ -13,45 +13,16 @@ from eprimg.config import Config
 from eprimg.kernels.labels import LabelStatistics, label_statistics
 from eprimg.model.lesions import LesionSet, Measurement
 from eprimg.model.maps import QuantityMap
+from eprimg.stages.denominator import judge_denominator
+from eprimg.stages.noise_floor import VoxelDoubts
+from eprimg.stages.numbers import NAN, Kept, Numbers, find_number
 
-__all__ = ["find_number", "measure_differences", "measure_r2star", "rim_gradient_per_mm"]
+__all__ = ["measure_differences", "measure_r2star", "rim_gradient_per_mm", "tail_statistic"]
 
 _MEDIAN_OVER_MEAN = math.sqrt(math.pi / 2)
 """Standard error of a median over that of a mean, for normal errors and many voxels."""
 
 _TAIL_ERROR = "none: a mean above a quantile is raised by noise, and no repeatability is published"
-
-Numbers = dict[int, list[Measurement]]
-Kept = Mapping[int, tuple[Measurement, ...]]
-
-NAN = float("nan")
-
-
-def find_number(
-    numbers: Numbers, kept: Kept, region: int, quantity: str, statistic: str, source: str
-) -> Measurement | None:
-    """Find a number among the new ones, else among those that were kept.
-
-    Parameters
-    ----------
-    numbers : dict
-        New measurements by region id.
-    kept : Mapping
-        Measurements of regions that are not measured again.
-    region : int
-        Region id.
-    quantity, statistic, source : str
-        As in `Measurement`.
-
-    Returns
-    -------
-    Measurement or None
-        The number.
-    """
-    for m in numbers.get(region, kept.get(region, ())):
-        if (m.quantity, m.statistic, m.source) == (quantity, statistic, source):
-            return m
-    return None
 
 
 def measure_r2star(
@@ -158,6 +129,8 @@ def measure_differences(
     registered: Mapping[str, QuantityMap],
     registration_error: tuple[float, str],
     config: Config,
+    *,
+    doubts: VoxelDoubts | None = None,
 ) -> None:
     """Append dR2* (native and voxel-wise), its registration term and rR2*,90.
 
@@ -175,6 +148,8 @@ def measure_differences(
         Error between the sessions in mm, and its origin in words.
     config : Config
         Settings.
+    doubts : Mapping, optional
+        Doubtful voxels by source and region id: whether the spleen is above the measurable range.
     """
     for number, measured in numbers.items():
         for statistic in ("median", "mean"):
@@ -182,7 +157,7 @@ def measure_differences(
             post = find_number(numbers, kept, number, "r2star", statistic, "mr_post")
             if pre is not None and post is not None:
                 measured.append(_native_difference(pre, post, statistic))
-    _tail_ratio(numbers, kept, lesions, config)
+    _tail_ratio(numbers, kept, lesions, config, doubts or {})
     change = registered.get("dr2star")
     if change is not None:
         _voxelwise(numbers, lesions, change, registration_error)
@@ -226,7 +201,9 @@ def _mean_error(
     return NAN, "none: one voxel without a fit error"
 
 
-def _tail_ratio(numbers: Numbers, kept: Kept, lesions: LesionSet, config: Config) -> None:
+def _tail_ratio(
+    numbers: Numbers, kept: Kept, lesions: LesionSet, config: Config, doubts: VoxelDoubts
+) -> None:
     tail = config.measure.tail_quantile
     spleen = lesions.reference("spleen")
     for number, measured in numbers.items():
@@ -240,11 +217,18 @@ def _tail_ratio(numbers: Numbers, kept: Kept, lesions: LesionSet, config: Config
             note = "not computed: there is no spleen region"
         else:
             below = find_number(numbers, kept, spleen.id, "r2star", "mean", "mr_post")
-            if below is None or not below.value > 0:
-                note = "not computed: R2* of the spleen was not measured"
+            refused, said = judge_denominator(
+                numbers, kept, spleen, below, "mr_post", config.measure
+            )
+            if below is None or refused:
+                note = f"not computed: {refused}"
             else:
                 value = top.value / below.value
-                note = top.note
+                doubt = doubts.get("mr_post", {}).get(spleen.id)
+                high = ""
+                if doubt is not None and doubt.above > config.measure.noise_floor_share:
+                    high = f"{spleen.name}: {doubt.words('mr_post')}, so the ratio is biased upward"
+                note = "; ".join(n for n in (top.note, said, high) if n)
         measured.append(
             Measurement(
                 "rr2star90",

@@ -10,7 +10,8 @@ from eprimg.kernels.labels import label_statistics
 from eprimg.kernels.peak import suv_peak
 from eprimg.model.lesions import LesionSet, Measurement
 from eprimg.model.maps import QuantityMap
-from eprimg.stages.measure_mr import NAN, Kept, Numbers, find_number
+from eprimg.stages.denominator import judge_denominator
+from eprimg.stages.numbers import NAN, Kept, Numbers, find_number
 
 __all__ = ["measure_pet"]
 
@@ -45,7 +46,7 @@ def measure_pet(
     for key in _KEYS:
         if key in maps:
             _measure_map(numbers, native, maps[key], key, config)
-    _ratios(numbers, kept, native, "suvbw" if "suvbw" in maps else "pid_per_kg")
+    _ratios(numbers, kept, native, "suvbw" if "suvbw" in maps else "pid_per_kg", config)
 
 
 def _measure_map(
@@ -129,12 +130,21 @@ def _measure_map(
             measured.append(Measurement(key, name, _SOURCE, value, error, said, n, _GRID, note))
 
 
-def _ratios(numbers: Numbers, kept: Kept, native: LesionSet, key: str) -> None:
+def _ratios(numbers: Numbers, kept: Kept, native: LesionSet, key: str, config: Config) -> None:
     for name, anatomy in _RATIOS:
         region = native.reference(anatomy)
         if region is None:
             continue
         below = find_number(numbers, kept, region.id, key, "mean", _SOURCE)
+        refused, said = judge_denominator(
+            numbers,
+            kept,
+            region,
+            below,
+            _SOURCE,
+            config.measure,
+            voxel_ml=native.grid.voxel_volume_ml,
+        )
         for number, measured in numbers.items():
             if number == region.id:
                 continue
@@ -143,14 +153,15 @@ def _ratios(numbers: Numbers, kept: Kept, native: LesionSet, key: str) -> None:
                 continue
             value, error = NAN, NAN
             note = f"mean of the region / mean of {region.name}"
-            if below is not None and below.value > 0:
+            if below is not None and not refused:
                 value = above.value / below.value
                 if above.value > 0:
                     error = value * math.hypot(
                         above.uncertainty / above.value, below.uncertainty / below.value
                     )
+                note += f"; {said}" if said else ""
             else:
-                note += f"; not computed: {region.name} was not measured"
+                note += f"; not computed: {refused}"
             measured.append(
                 Measurement(
                     name,

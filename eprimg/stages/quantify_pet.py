@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -19,7 +20,12 @@ from eprimg.model.study import Series
 from eprimg.model.volume import Volume
 from eprimg.quantities import quantity
 
-__all__ = ["PETMaps", "PETScale", "pet_maps", "pet_scale"]
+__all__ = ["PETMaps", "PETScale", "mass_balance_fault", "pet_maps", "pet_scale"]
+
+_MASS_BALANCE_LIMIT_PERCENT = 110.0
+"""No patient holds more than was injected; ten percent are left to calibration and noise."""
+
+_IN_VIEW = "percent_id_in_field_of_view"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +215,18 @@ def pet_maps(series: Series) -> PETMaps:
         percent_id_per_kg(activity, dose_bq=scale.dose_bq),
         "pid_per_kg",
         f"%ID/kg = 100 000 x activity / dose, 1 mL taken as 1 g. {said}",
-        scale.facts,
+        {**scale.facts, _IN_VIEW: _percent_in_view(series, activity, scale.dose_bq)},
     )
+    fault = mass_balance_fault(made.maps["pid_per_kg"].facts)
+    if fault:
+        made.findings.append(
+            Finding(
+                "E_MASS_BALANCE",
+                Severity.ERROR,
+                series.key,
+                f"{fault[0].upper()}{fault[1:]}. The uptake values are written but not tiered.",
+            )
+        )
     height, sex = acquisition.height_m.value, acquisition.sex.value
     if np.isfinite(weight) and height is not None and sex is not None:
         try:
@@ -241,6 +257,35 @@ def pet_maps(series: Series) -> PETMaps:
                 scale.facts,
             )
     return made
+
+
+def mass_balance_fault(facts: Mapping[str, Any]) -> str:
+    """Say that more activity was seen than was injected.
+
+    Parameters
+    ----------
+    facts : Mapping
+        Facts of the ``pid_per_kg`` map.
+
+    Returns
+    -------
+    str
+        Empty when the balance holds, or is not known.
+    """
+    total = facts.get(_IN_VIEW)
+    if total is None or not total > _MASS_BALANCE_LIMIT_PERCENT:
+        return ""
+    return (
+        f"the PET field of view holds {total:.0f} % of the injected dose, more than "
+        f"{_MASS_BALANCE_LIMIT_PERCENT:.0f} %: the unit of the dose, a clock, the half-life or the "
+        "positron fraction is wrong"
+    )
+
+
+def _percent_in_view(series: Series, activity: npt.NDArray[Any], dose_bq: float) -> float:
+    """Sum of Bq/mL times mL over all voxels, in percent of the dose at the same instant."""
+    total_bq = float(np.nansum(activity, dtype=np.float64)) * series.grid.voxel_volume_ml
+    return 100.0 * total_bq / dose_bq
 
 
 def _map(

@@ -7,16 +7,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
 from eprimg.config import Config
 from eprimg.model.case import Finding, Severity
-from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet, Region, RegionRole
-from eprimg.model.maps import QuantityMap
+from eprimg.stages.noise_floor import VoxelDoubts
 
-__all__ = ["note_regions"]
+__all__ = ["INSIDE_CARRIER", "IS_SMALL", "note_regions"]
+
+INSIDE_CARRIER = "lies inside the"
+"""How the note of a lesion in a carrier organ begins."""
+
+IS_SMALL = "is small:"
+"""How the note of a lesion begins that is too small for its R2* statistics."""
 
 _CARRIER_ORGANS = ("liver", "spleen", "marrow")
 """Organs of the phagocytes, where carriers go whatever the tumour does."""
@@ -28,14 +32,11 @@ _INSIDE = 0.5
 _BESIDE = 0.1
 """Parts of the rim in a carrier organ above which a lesion lies inside, or borders on it."""
 
-_CUT_VOLUME = 0.9
-"""A region with less than this part of its volume on a native grid was cut."""
-
 
 def note_regions(
     lesions: LesionSet,
     carried: Mapping[str, LesionSet],
-    maps: Mapping[str, QuantityMap],
+    doubts: VoxelDoubts,
     wanted: Collection[int],
     config: Config,
 ) -> tuple[LesionSet, list[Finding]]:
@@ -47,8 +48,8 @@ def note_regions(
         Measured regions on the reference grid.
     carried : Mapping of str to LesionSet
         Labels on native grids by series key.
-    maps : Mapping of str to QuantityMap
-        Native maps.
+    doubts : Mapping
+        Doubtful voxels of the R2* maps, by source and region id.
     wanted : collection of int
         Regions that were measured; the others keep their notes.
     config : Config
@@ -75,15 +76,16 @@ def note_regions(
         notes: list[str] = []
         for name, each in sets.items():
             box = _box(boxes[name], region.id)
-            notes += _edge_notes(region, each, name, lesions, box)
+            notes += _edge_notes(region, each, name, lesions, box, config)
         if region.role == RegionRole.LESION:
             notes += _size_notes(region, config)
             notes += _carrier_notes(
                 region, lesions, _box(boxes["the reference grid"], region.id), config
             )
-        floor = _noise_floor_notes(region, carried, maps, boxes, config)
-        notes += floor
-        findings += _findings(region, notes, floor)
+        floor = _noise_floor_notes(region, doubts, config)
+        failed = _failed_notes(region, doubts, config)
+        notes += [*floor, *failed]
+        findings += _findings(region, notes, floor, failed)
         regions.append(replace(region, notes=tuple(dict.fromkeys(notes))))
     return lesions.with_regions(tuple(regions)), findings
 
@@ -98,6 +100,7 @@ def _edge_notes(
     name: str,
     reference: LesionSet,
     box: tuple[slice, ...] | None,
+    config: Config,
 ) -> list[str]:
     where = "" if labels is reference else f" of {name}"
     if box is None:
@@ -108,15 +111,10 @@ def _edge_notes(
     )
     if labels is reference:
         return ["touches the edge of the field of view"] if touches else []
-    whole = _volume_ml(reference.labels, reference.grid, region.id)
-    here = _volume_ml(labels.labels, labels.grid, region.id)
-    if touches and whole > 0 and here < _CUT_VOLUME * whole:
-        return [f"only {100 * here / whole:.0f} % of its volume lies in the field of view{where}"]
+    share = region.measurement("coverage", "share", name)
+    if share is not None and share.value < config.measure.minimum_coverage:
+        return [f"only {100 * share.value:.0f} % of its volume lies in the field of view{where}"]
     return [f"touches the edge of the field of view{where}"] if touches else []
-
-
-def _volume_ml(labels: npt.NDArray[np.integer], grid: Grid, number: int) -> float:
-    return float(np.count_nonzero(labels == number)) * grid.voxel_volume_ml
 
 
 def _size_notes(region: Region, config: Config) -> list[str]:
@@ -129,8 +127,8 @@ def _size_notes(region: Region, config: Config) -> list[str]:
         return []
     return [
         (
-            f"is small: equivalent diameter {diameter:.1f} mm, below {limit:g} mm; partial volume "
-            "lowers the numbers"
+            f"{IS_SMALL} equivalent diameter {diameter:.1f} mm, below {limit:g} mm; partial volume "
+            "pulls the numbers towards the surroundings"
         )
     ]
 
@@ -156,53 +154,48 @@ def _carrier_notes(
     for organ in organs:
         share = float(np.mean(part[rim] == organ.id))
         if share > _INSIDE:
-            notes.append(f"lies inside the {organ.name}: carrier background")
+            notes.append(f"{INSIDE_CARRIER} {organ.name}: carrier background")
         elif share > _BESIDE:
             notes.append(f"borders on the {organ.name}: carrier background nearby")
     return notes
 
 
-def _noise_floor_notes(
-    region: Region,
-    carried: Mapping[str, LesionSet],
-    maps: Mapping[str, QuantityMap],
-    boxes: Mapping[str, Boxes],
-    config: Config,
-) -> list[str]:
-    notes = []
-    for key in ("r2star_pre", "r2star_post"):
-        r2star = maps.get(key)
-        if r2star is None or r2star.sources[0] not in carried:
-            continue
-        source = r2star.sources[0]
-        labels = carried[source]
-        name = source if source in boxes else "the reference grid"
-        box = _box(boxes[name], region.id)
-        if box is None:
-            continue
-        inside = (labels.labels[box] == region.id) & r2star.valid[box]
-        if not inside.any():
-            continue
-        limit = config.r2star.noise_floor_product / max(r2star.facts["echo_times_s"])
-        share = float(np.mean(r2star.values[box][inside] > limit))
-        if share > config.measure.noise_floor_share:
-            notes.append(
-                f"{100 * share:.0f} % of the R2* voxels of {source} lie above the "
-                f"measurable range ({limit:.0f} 1/s): late echoes are noise, R2* is "
-                "too low"
-            )
-    return notes
+def _noise_floor_notes(region: Region, doubts: VoxelDoubts, config: Config) -> list[str]:
+    return [
+        doubt.words(source)
+        for source, each in doubts.items()
+        if (doubt := each.get(region.id)) is not None
+        and doubt.above > config.measure.noise_floor_share
+    ]
 
 
-def _findings(region: Region, notes: list[str], floor: list[str]) -> list[Finding]:
+def _failed_notes(region: Region, doubts: VoxelDoubts, config: Config) -> list[str]:
+    """Voxels without a value; of organs, which reach into vessels and lung, it is no news."""
+    if region.role != RegionRole.LESION:
+        return []
+    return [
+        f"{100 * doubt.failed:.0f} % of its voxels have no R2* on {source} and enter no statistic"
+        for source, each in doubts.items()
+        if (doubt := each.get(region.id)) is not None
+        and doubt.failed > config.measure.failed_voxel_share
+    ]
+
+
+def _findings(
+    region: Region, notes: list[str], floor: list[str], failed: list[str]
+) -> list[Finding]:
     found = [
         Finding("W_NOISE_FLOOR", Severity.WARNING, region.name, f"{region.name}: {note}.")
         for note in floor
     ]
+    found += [
+        Finding("W_VOXELS_FAILED", Severity.WARNING, region.name, f"{region.name}: {note}.")
+        for note in failed
+    ]
     codes = (
         ("field of view", "W_REGION_CUT"),
         ("has no voxel", "W_REGION_EMPTY"),
-        ("is small:", "W_REGION_SMALL"),
+        (IS_SMALL, "W_REGION_SMALL"),
         ("carrier background", "W_CARRIER_BACKGROUND"),
     )
     for note in notes:

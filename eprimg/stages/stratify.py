@@ -12,10 +12,10 @@ from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.model.schemes import parse_scheme
 from eprimg.model.study import Role, Study
-from eprimg.model.tiers import Cohort, PatientTier, Tier, TierScheme
+from eprimg.model.tiers import Cohort, Objection, PatientTier, Tier, TierScheme
 from eprimg.registry import load_engine
 from eprimg.resources import load_resource, resource_names
-from eprimg.stages.quantify import protocol_differences
+from eprimg.stages.objections import study_objections
 from eprimg.stages.tiers_lesion import NOT_VALIDATED, lesion_tier, not_tiered
 from eprimg.stages.tiers_patient import patient_tier
 
@@ -102,10 +102,13 @@ def stratify(
         Lesions with tiers, patient tiers, schemes.
     """
     chosen = tuple(schemes) if schemes is not None else builtin_schemes(config.stratify.schemes)
-    findings: list[Finding] = []
+    objections, noticed = study_objections(study, lesions)
+    findings: list[Finding] = list(noticed)
     tiers: dict[int, list[Tier]] = {r.id: [] for r in lesions.lesions} if lesions else {}
     for scheme in chosen:
-        for number, tier in _lesion_tiers(study, lesions, scheme, cohorts, config, findings):
+        for number, tier in _lesion_tiers(
+            study, lesions, scheme, cohorts, config, objections, findings
+        ):
             tiers[number].append(tier)
         if not scheme.validated:
             findings.append(
@@ -136,6 +139,7 @@ def _lesion_tiers(
     scheme: TierScheme,
     cohorts: Sequence[Cohort],
     config: Config,
+    objections: Sequence[Objection],
     findings: list[Finding],
 ) -> list[tuple[int, Tier]]:
     if lesions is None:
@@ -153,12 +157,8 @@ def _lesion_tiers(
     nuclide = None
     if pet is not None and isinstance(pet.acquisition, PETAcquisition):
         nuclide = pet.acquisition.injection.nuclide.value
-    refused = ""
-    differences = protocol_differences(study) if scheme.quantity == "dr2star" else ()
-    if differences:
-        refused = f"the protocols before and after ferumoxytol differ: {'; '.join(differences)}"
     return [
-        (r.id, lesion_tier(r, scheme, edges, trace, nuclide, config.stratify, refused=refused))
+        (r.id, lesion_tier(r, scheme, edges, trace, nuclide, config.stratify, objections))
         for r in lesions.lesions
     ]
 

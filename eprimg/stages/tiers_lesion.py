@@ -18,16 +18,31 @@ from eprimg.kernels.confidence import (
 )
 from eprimg.kernels.cutoffs import assign_tier
 from eprimg.model.lesions import Measurement, Region, RegionSource
-from eprimg.model.tiers import INDETERMINATE, NOT_TIERED, Tier, TierScheme
+from eprimg.model.tiers import (
+    INDETERMINATE,
+    JUDGED_SOURCES,
+    NOT_TIERED,
+    Objection,
+    Tier,
+    TierScheme,
+)
 from eprimg.quantities import quantity
 from eprimg.resources import load_resource
 
-__all__ = ["NOT_VALIDATED", "ErrorModel", "error_model", "lesion_tier", "not_tiered", "notice_of"]
+__all__ = [
+    "NOT_VALIDATED",
+    "ErrorModel",
+    "at_most",
+    "error_model",
+    "lesion_tier",
+    "not_tiered",
+    "notice_of",
+]
 
 NOT_VALIDATED = "example, not validated"
 
-_SOURCES = {"dr2star": "mr_post-mr_pre", "r2star": "mr_post", "rr2star90": "mr_post"}
-"""Which of several measurements of a quantity is judged: native grids, after ferumoxytol."""
+_HIGHEST_CONFIDENCE = 0.99
+"""Nothing higher is stated where the known error is only a part of the error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +57,14 @@ class ErrorModel:
         wCV as a fraction (log-normal), standard deviation in the quantity's unit (normal), or NaN.
     note : str
         What it covers and leaves out, or why there is none.
+    lower_bound : bool
+        True when the true error is larger: then a confidence is an upper bound.
     """
 
     kind: str
     spread: float
     note: str
+    lower_bound: bool = True
 
     def probabilities(self, value: float, edges: Sequence[float]) -> tuple[float, ...]:
         """Probability of every tier.
@@ -70,6 +88,23 @@ class ErrorModel:
         else:
             found = tier_probabilities_normal(value, list(edges), sd=self.spread)
         return tuple(float(p) for p in found)
+
+
+def at_most(confidence: float) -> float:
+    """Round a confidence that is an upper bound: no more than 0.99 leaves the house.
+
+    Parameters
+    ----------
+    confidence : float
+        As the error model gives it; NaN when there is none.
+
+    Returns
+    -------
+    float
+        The same, at most 0.99.
+    """
+    # min() would turn a NaN into a number, depending on the order of its arguments.
+    return _HIGHEST_CONFIDENCE if confidence > _HIGHEST_CONFIDENCE else confidence
 
 
 def notice_of(scheme: TierScheme) -> str:
@@ -129,7 +164,7 @@ def _published(nuclide: str | None, statistic: str) -> ErrorModel | None:
             f"{entry['covers']}: a lower bound of the error; {entry['leaves_out']} not "
             f"included ({said}, {entry['citation']})"
         )
-        return ErrorModel("log-normal", wcv, note)
+        return ErrorModel("log-normal", wcv, note, lower_bound=bool(entry["lower_bound"]))
     return None
 
 
@@ -212,8 +247,7 @@ def lesion_tier(
     trace: str,
     nuclide: str | None,
     config: StratifyConfig,
-    *,
-    refused: str = "",
+    objections: Sequence[Objection] = (),
 ) -> Tier:
     """Place a lesion in a tier.
 
@@ -231,13 +265,19 @@ def lesion_tier(
         Nuclide of the PET series.
     config : StratifyConfig
         When a tier is indeterminate.
-    refused : str
-        Why no lesion of this study can be judged; empty when they can.
+    objections : sequence of Objection
+        What speaks against tiers in the whole study; those of the region itself are added.
 
     Returns
     -------
     Tier
         Label, confidence, probabilities and the reason in words.
+
+    Notes
+    -----
+    An objection of unknown direction forbids the tier.  Where a number is known to be too low, the
+    highest tier stands (the true value lies further up) and every other one is withheld, because
+    the true value may lie in a higher tier; the other way round where it is too high.
     """
     if region.source == RegionSource.CANDIDATE:
         return not_tiered(
@@ -245,13 +285,8 @@ def lesion_tier(
             "a candidate that was found automatically and not reviewed: "
             "confirm it (--accept-candidates, or a mask) to get a tier",
         )
-    if refused:
-        return not_tiered(scheme, refused)
-    too_small = _too_small_for_pet(region, scheme, config)
-    if too_small:
-        return not_tiered(scheme, too_small)
     measurement = region.measurement(
-        scheme.quantity, scheme.statistic, _SOURCES.get(scheme.quantity)
+        scheme.quantity, scheme.statistic, JUDGED_SOURCES.get(scheme.quantity)
     )
     name = quantity(scheme.quantity).name
     if measurement is None:
@@ -260,18 +295,34 @@ def lesion_tier(
             f"{name} ({scheme.statistic}) was not measured: the study has "
             "no such map, or the series is not aligned",
         )
+    against = [o for o in (*objections, *region.objections) if scheme.quantity in o.quantities]
+    refused = [o.reason for o in against if o.bias == "unknown"]
+    too_small = _too_small_for_pet(region, scheme, config)
+    refused += [too_small] if too_small else []
+    if refused:
+        return not_tiered(scheme, "; ".join(dict.fromkeys(refused)))
     if not math.isfinite(measurement.value):
         return not_tiered(
             scheme,
             f"{name} ({scheme.statistic}) has no value: {measurement.note or 'not measured'}",
         )
     value = measurement.value
+    place = int(assign_tier(value, list(edges)))
+    biased = [o for o in against if o.bias != "unknown"]
+    withheld = _withheld(biased, place, scheme)
+    if withheld:
+        return not_tiered(
+            scheme, f"{_value_words(value, scheme)} {_place_words(place, edges)}, but {withheld}"
+        )
     model = error_model(region, measurement, nuclide)
     found = model.probabilities(value, edges)
-    place = int(assign_tier(value, list(edges)))
     most_likely = scheme.labels[place]
     label = most_likely
     reason = f"{_value_words(value, scheme)} {_place_words(place, edges)}; {trace}"
+    if biased:
+        side = "higher" if biased[0].bias == "low" else "lower"
+        said = "; ".join(dict.fromkeys(o.reason for o in biased))
+        reason = f"{reason}; {said}: the true value is {side}, so the tier stands"
     if model.kind != "none" and bool(
         is_indeterminate(found, lower=config.indeterminate_low, upper=config.indeterminate_high)
     ):
@@ -280,13 +331,33 @@ def lesion_tier(
     return Tier(
         scheme=scheme.key,
         label=label,
-        confidence=found[place],
-        confidence_note=model.note,
+        confidence=at_most(found[place]) if model.lower_bound else found[place],
+        confidence_note=(
+            f"at most: the true error is larger, so the true confidence is lower; {model.note}"
+            if model.lower_bound and model.kind != "none"
+            else model.note
+        ),
         reason=reason,
         most_likely=most_likely,
         probabilities=dict(zip(scheme.labels, found, strict=True)),
         notice=notice_of(scheme),
     )
+
+
+def _withheld(biased: Sequence[Objection], place: int, scheme: TierScheme) -> str:
+    """Say why a number with a known bias does not give this tier; empty when it does."""
+    sides = {o.bias for o in biased}
+    if not sides:
+        return ""
+    said = "; ".join(dict.fromkeys(o.reason for o in biased))
+    label = scheme.labels[place]
+    if len(sides) > 1:
+        return f"{said}: the direction of the error is not known"
+    if sides == {"low"} and place < len(scheme.labels) - 1:
+        return f"{said}: the tier is {label} or higher"
+    if sides == {"high"} and place > 0:
+        return f"{said}: the tier is {label} or lower"
+    return ""
 
 
 def _value_words(value: float, scheme: TierScheme) -> str:

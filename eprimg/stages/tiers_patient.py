@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,9 @@ import numpy.typing as npt
 
 from eprimg.config import StratifyConfig
 from eprimg.model.lesions import Region
-from eprimg.model.tiers import INDETERMINATE, NOT_TIERED, PatientTier, Tier, TierScheme
-from eprimg.stages.tiers_lesion import notice_of
+from eprimg.model.tiers import INDETERMINATE, NOT_TIERED, PatientTier, TierScheme
+from eprimg.stages.region_notes import INSIDE_CARRIER
+from eprimg.stages.tiers_lesion import at_most, notice_of
 
 __all__ = ["NO_DOMINANT", "patient_tier"]
 
@@ -29,6 +29,9 @@ _SEED = 20240917
 
 _DOMINANT_SHARE = 0.5
 
+_NAMED = 3
+"""So many lesions are named in a reason; of the others the number is given."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Evaluable:
@@ -37,7 +40,17 @@ class _Evaluable:
     volumes: npt.NDArray[np.float64]
     places: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.float64]
-    left_out: tuple[str, ...]
+    carriers: tuple[tuple[str, ...], ...]
+    """Per lesion: what its notes say about lying inside a carrier organ."""
+
+
+@dataclass(frozen=True, slots=True)
+class _LeftOut:
+    """A lesion that takes no part."""
+
+    name: str
+    volume_ml: float
+    reason: str
 
 
 def patient_tier(
@@ -67,14 +80,19 @@ def patient_tier(
     of the outcome when the lesions' tiers vary independently of each other, each by its own
     probabilities: errors that lesions share (dose, calibration) are not in it.
 
+    Lesions without a tier take no part, but the answer is ``indeterminate`` when they could change
+    it, whatever their tier: ``dominant-volume``, when the tier's volume is not more than half of
+    the volume with them (or one has no known volume); ``any``, when the highest tier is not reached
+    without them; ``all``, when a tier above the lowest is given without them.
+
     References
     ----------
     .. [1] Mileva M et al., npj Breast Cancer 2024. doi:10.1038/s41523-023-00610-6 (dominant part
        of the tumour load)
     """
-    found = _evaluable(lesions, scheme)
+    found, left_out = _evaluable(lesions, scheme)
     n = len(found.volumes)
-    left = f"; left out: {', '.join(found.left_out)}" if found.left_out else ""
+    left = f"; left out: {_left_words(left_out)}" if left_out else ""
     if n == 0:
         return PatientTier(
             scheme.key,
@@ -95,7 +113,7 @@ def patient_tier(
         best = int(np.argmax(chances))
         confidence = float(chances[best])
         note = (
-            "lesions vary independently, each by its own probabilities (an assumption); "
+            "at most: lesions vary independently, each by its own probabilities (an assumption); "
             "errors that lesions share are not included: a lower bound of the error"
         )
         probabilities = dict(zip(outcomes, (float(c) for c in chances), strict=True))
@@ -103,14 +121,16 @@ def patient_tier(
         best, confidence = alone, float("nan")
         note = "no confidence can be stated: at least one lesion has none"
         probabilities = {}
-    words = (
-        f"{_words(found, scheme, best)} ({n} lesions{left})"
-        if n > 1
-        else (f"{_words(found, scheme, best)} (1 lesion{left})")
-    )
+    words = f"{_words(found, scheme, best)} ({n} lesion{'' if n == 1 else 's'}{left})"
+    words += _carrier_words(found, scheme, best)
     label = outcomes[best]
+    overturned = _could_overturn(found, left_out, scheme, best)
     if best == len(scheme.labels):
         label = INDETERMINATE
+    elif overturned:
+        label, confidence = INDETERMINATE, float("nan")
+        note = "no confidence can be stated: lesions that were left out could change the answer"
+        words += f"; {overturned}: indeterminate"
     elif known and confidence < config.indeterminate_high:
         label = INDETERMINATE
         words += (
@@ -120,7 +140,7 @@ def patient_tier(
     return PatientTier(
         scheme=scheme.key,
         label=label,
-        confidence=confidence,
+        confidence=at_most(confidence),
         confidence_note=note,
         reason=words,
         rule=scheme.patient_rule,
@@ -130,33 +150,100 @@ def patient_tier(
     )
 
 
-def _evaluable(lesions: Sequence[Region], scheme: TierScheme) -> _Evaluable:
+def _evaluable(
+    lesions: Sequence[Region], scheme: TierScheme
+) -> tuple[_Evaluable, tuple[_LeftOut, ...]]:
     volumes: list[float] = []
     places: list[int] = []
     chances: list[list[float]] = []
-    left: Counter[str] = Counter()
+    carriers: list[tuple[str, ...]] = []
+    left: list[_LeftOut] = []
     for region in lesions:
         tier = next((t for t in region.tiers if t.scheme == scheme.key), None)
+        found = region.measurement("volume", "volume")
+        volume = found.value if found is not None else math.nan
         if tier is None or tier.label == NOT_TIERED:
-            left["not tiered" if tier is None else _short(tier)] += 1
+            left.append(
+                _LeftOut(region.name, volume, "not tiered" if tier is None else tier.reason)
+            )
             continue
-        volume = region.measurement("volume", "volume")
-        if volume is None or not math.isfinite(volume.value):
-            left["without a volume"] += 1
+        if not math.isfinite(volume):
+            left.append(_LeftOut(region.name, volume, "without a volume"))
             continue
-        volumes.append(volume.value)
+        volumes.append(volume)
         places.append(scheme.labels.index(tier.most_likely))
         chances.append([tier.probabilities.get(label, float("nan")) for label in scheme.labels])
-    return _Evaluable(
-        np.asarray(volumes),
-        np.asarray(places, dtype=np.int64),
-        np.asarray(chances).reshape(len(volumes), len(scheme.labels)),
-        tuple(f"{count} {reason}" for reason, count in sorted(left.items())),
+        carriers.append(tuple(n for n in region.notes if n.startswith(INSIDE_CARRIER)))
+    return (
+        _Evaluable(
+            np.asarray(volumes),
+            np.asarray(places, dtype=np.int64),
+            np.asarray(chances).reshape(len(volumes), len(scheme.labels)),
+            tuple(carriers),
+        ),
+        tuple(left),
     )
 
 
-def _short(tier: Tier) -> str:
-    return "unreviewed candidate(s)" if tier.reason.startswith("a candidate") else "not tiered"
+def _left_words(left_out: Sequence[_LeftOut]) -> str:
+    """Name number, volume and reason of the lesions that take no part, alike ones together."""
+    groups: dict[str, list[_LeftOut]] = {}
+    for each in left_out:
+        groups.setdefault(each.reason, []).append(each)
+    said = []
+    for reason, group in groups.items():
+        names = ", ".join(each.name for each in group[:_NAMED])
+        if len(group) > _NAMED:
+            names += f" and {len(group) - _NAMED} more"
+        known = [each.volume_ml for each in group if math.isfinite(each.volume_ml)]
+        volume = f"{sum(known):.3g} mL" if known else "volume not known"
+        if known and len(known) < len(group):
+            volume += f" and {len(group) - len(known)} of unknown volume"
+        said.append(f"{names} ({volume}): {reason}")
+    count = f"{len(left_out)} lesion{'' if len(left_out) == 1 else 's'}"
+    total = sum(each.volume_ml for each in left_out if math.isfinite(each.volume_ml))
+    return f"{count} of {total:.3g} mL, {'; '.join(said)}"
+
+
+def _could_overturn(
+    found: _Evaluable, left_out: Sequence[_LeftOut], scheme: TierScheme, best: int
+) -> str:
+    """Say that the lesions that were left out could change the answer; empty when not."""
+    if not left_out or best == len(scheme.labels):
+        return ""
+    if scheme.patient_rule == "any":
+        top = len(scheme.labels) - 1
+        return "a lesion that was left out may reach a higher tier" if best < top else ""
+    if scheme.patient_rule == "all":
+        return "a lesion that was left out may not reach this tier" if best > 0 else ""
+    if any(not math.isfinite(each.volume_ml) for each in left_out):
+        return "a lesion that was left out has no known volume, so it could hold the majority"
+    missing = sum(each.volume_ml for each in left_out)
+    held = float(found.volumes[found.places == best].sum())
+    whole = float(found.volumes.sum()) + missing
+    if held > _DOMINANT_SHARE * whole * (1.0 + 1e-12):
+        return ""
+    return (
+        f"the {missing:.3g} mL that were left out could overturn the majority "
+        f"({held:.3g} of {whole:.3g} mL are {scheme.labels[best]})"
+    )
+
+
+def _carrier_words(found: _Evaluable, scheme: TierScheme, best: int) -> str:
+    """Carry the carrier background of the lesions that decide the answer."""
+    decide = [
+        row for row, place in enumerate(found.places) if place == best or best == len(scheme.labels)
+    ]
+    inside = [row for row in decide if found.carriers[row]]
+    if not inside:
+        return ""
+    notes = ", ".join(dict.fromkeys(note for row in inside for note in found.carriers[row]))
+    held, whole = found.volumes[inside].sum(), found.volumes[decide].sum()
+    return (
+        f"; of {len(inside)} of the {len(decide)} lesions that decide "
+        f"({held:.3g} of {whole:.3g} mL) "
+        f'the notes say "{notes}"'
+    )
 
 
 def _dominant(

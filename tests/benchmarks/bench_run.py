@@ -14,7 +14,7 @@ GOAL_SECONDS = 90.0
 GOAL_MEMORY_MB = 3072.0
 
 _CHILD = """
-import json, resource, sys, time
+import json, sys, time
 begin = time.perf_counter()
 from pathlib import Path
 from eprimg import pipeline
@@ -30,7 +30,9 @@ clock = time.perf_counter()
 pipeline.export_case(case, config, Path(sys.argv[2]))
 seconds["report and write"] = time.perf_counter() - clock
 total = time.perf_counter() - begin
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+peak = next(
+    int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmHWM")
+)
 print(json.dumps({"seconds": seconds, "total": total, "peak_mb": peak}))
 """
 

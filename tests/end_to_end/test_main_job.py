@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
@@ -159,6 +161,24 @@ def test_skipping_registration_is_noticed(
     wrong = failed(measure(phantom / "dicom", tmp_path / "out"), phantom)
     assert any("registration" in name.lower() for name in wrong), wrong
     assert any("dR2*" in name or "SUV" in name for name in wrong), wrong
+
+
+@pytest.mark.parametrize(
+    ("suffix", "series", "column"),
+    [("post", "mr_post", "n_voxels_post"), ("pet", "pet", "n_voxels_pet")],
+)
+def test_a_mask_is_used_as_it_was_drawn_on_its_own_grid(
+    suffix: str, series: str, column: str, phantom: Path, tmp_path: Path
+) -> None:
+    mask = phantom / "masks" / f"lesions_{suffix}.nii.gz"
+    study_file = tmp_path / "study.toml"
+    study_file.write_text(f'[[masks]]\npath = "{mask}"\non = "{series}"\n', encoding="utf-8")
+    out = measure(phantom / "dicom", tmp_path / "out", study_file)
+    with (out / "lesions.csv").open(encoding="utf-8", newline="") as file:
+        found = {row["name"]: int(row[column]) for row in csv.DictReader(file)}
+    labels = np.asarray(nib.load(mask).dataobj)
+    drawn = {f"lesion-{n}": int(np.count_nonzero(labels == n)) for n in range(1, 7)}
+    assert found == drawn
 
 
 def test_the_command_line_runs_resumes_and_refuses(

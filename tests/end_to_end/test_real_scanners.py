@@ -201,6 +201,6 @@ def test_units_that_are_not_covered_are_refused(
     root = real_data / "pet" / "ibsi_suv_dro"
     folder = next(p for p in root.rglob(f"*{name}*") if p.is_dir())
     done = command("map", "suv", folder, "--out", tmp_path / "s")
-    assert done.code in (3, 5)
+    assert done.code == 3
     assert "E_PET_UNITS" in done.err
     assert not (tmp_path / "s").exists()

@@ -88,6 +88,5 @@ def test_combine_never_borrows_a_date():
         combine("", "101112", date_where="d", time_where="t")
 
 
-
 def test_instants_are_shown_to_the_nearest_second():
     assert shown(datetime(2024, 1, 1, 10, 59, 59, 900000)) == "2024-01-01 11:00:00"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eprimg.io.entries import SeriesEntry, StudyIndex
+import pytest
+
+from eprimg.errors import InputError
+from eprimg.io.entries import SeriesEntry, StudyIndex, refuse_damaged
 from eprimg.model.case import Finding, Severity
 from eprimg.model.study import Role
 
@@ -38,3 +41,11 @@ def test_plain_values():
     assert [s["study"] for s in found["series"]] == [1, 1]
     assert [s["files"] for s in found["series"]] == [["x/1.dcm"], ["2.dcm"]]
     assert found["findings"] == [{"code": "W_X", "severity": "warning", "where": "w", "text": "t"}]
+
+
+def test_a_series_that_may_miss_a_file_is_refused():
+    whole = entry("a", Role.PET, findings=(Finding("W_X", Severity.WARNING, "a", "t"),))
+    refuse_damaged(whole)
+    lost = entry("a", Role.PET, findings=(Finding("E_TRUNCATED", Severity.ERROR, "a", "x.dcm"),))
+    with pytest.raises(InputError, match=r"E_TRUNCATED: series a: x\.dcm"):
+        refuse_damaged(lost)

@@ -55,6 +55,7 @@ def test_values_do_not_depend_on_the_transfer_syntax(tmp_path, syntax):
         "rows",
         "columns",
         "bits_stored",
+        "high_bit",
         "echo_time_ms",
         "position",
         "patient_key",

@@ -8,6 +8,7 @@ import pytest
 
 from eprimg.errors import InputError
 from eprimg.io.index import scan
+from eprimg.model.case import Severity
 from eprimg.model.study import Role
 from tests.io.dicom_factory import write_ct, write_mr, write_pet
 
@@ -67,7 +68,7 @@ def test_mixed_patients_are_said(tmp_path):
     write_mr(tmp_path / "a")
     write_pet(tmp_path / "b", change=other)
     findings = scan(tmp_path).findings
-    assert [f.code for f in findings] == ["W_PATIENT_MIX"]
+    assert [(f.code, f.severity) for f in findings] == [("W_PATIENT_MIX", Severity.WARNING)]
     assert "mr-1" in findings[0].text
 
 
@@ -145,3 +146,43 @@ def test_results_inside_the_study_are_not_read_as_input(tmp_path):
     index = scan(tmp_path)
     assert [e.modality for e in index.series] == ["MR"]
     assert [f.code for f in index.findings] == ["I_OUTPUT_SKIPPED"]
+
+
+def test_links_out_of_the_tree_are_counted_and_named(tmp_path):
+    outside = write_pet(tmp_path / "annex")
+    inside = tmp_path / "inside"
+    (inside / "b").mkdir(parents=True)
+    for number, path in enumerate(outside):
+        (inside / "b" / f"{number}.dcm").symlink_to(path)
+    (inside / "gone.dcm").symlink_to(tmp_path / "not fetched")
+    with pytest.raises(InputError) as caught:
+        scan(inside)
+    text = str(caught.value)
+    assert "4 symbolic links in it lead out of it (b/0.dcm, b/1.dcm, b/2.dcm, ...)" in text
+    assert "1 symbolic links in it lead nowhere (gone.dcm)" in text
+    assert "cp -rL" in text
+    assert str(tmp_path) not in text
+    write_mr(inside / "mr")
+    found = {f.code: f.where for f in scan(inside).findings}
+    assert found == {"W_LINK_OUTSIDE": "4 files", "W_LINK_BROKEN": "gone.dcm"}
+
+
+def test_links_inside_the_tree_are_followed_to_files_alone(tmp_path):
+    paths = write_mr(tmp_path / "store")
+    (tmp_path / "view").mkdir()
+    (tmp_path / "view" / "a.dcm").symlink_to(paths[0])
+    (tmp_path / "again").symlink_to(tmp_path / "store")
+    index = scan(tmp_path)
+    assert index.n_files == len(paths) + 1
+    assert index.findings == ()
+
+
+def test_documents_are_listed_in_one_line(tmp_path):
+    write_mr(tmp_path)
+    for name in ("SOURCE.md", "LICENSE", "notes.txt"):
+        (tmp_path / name).write_text("words")
+    index = scan(tmp_path)
+    (finding,) = index.findings
+    assert (finding.code, finding.where) == ("W_SKIP_NONDICOM", "3 files")
+    assert "LICENSE, SOURCE.md, notes.txt" in finding.text
+    assert index.n_skipped == 3

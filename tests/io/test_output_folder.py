@@ -15,8 +15,8 @@ from eprimg.io.output_folder import check_target, is_done, output_path, verify_f
 FACTS = {"input_hash": "a", "config_hash": "b", "eprimg": eprimg.__version__}
 
 
-def fill(out: Path, text: str = "x") -> None:
-    with whole_folder(out, FACTS) as root:
+def fill(out: Path, text: str = "x", *, overwrite: bool = False) -> None:
+    with whole_folder(out, FACTS, overwrite=overwrite) as root:
         (root / "sub").mkdir()
         (root / "sub" / "f.txt").write_text(text)
 
@@ -67,7 +67,7 @@ def test_overwrite_replaces_only_own_folders(tmp_path: Path) -> None:
         check_target(out)
     assert caught.value.code == "E_OUTPUT_EXISTS"
     check_target(out, overwrite=True)
-    fill(out, "new")
+    fill(out, "new", overwrite=True)
     assert (out / "sub" / "f.txt").read_text() == "new"
     foreign = tmp_path / "thesis"
     foreign.mkdir()
@@ -75,8 +75,65 @@ def test_overwrite_replaces_only_own_folders(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         check_target(foreign, overwrite=True)
     assert caught.value.code == "E_OUTPUT_FOREIGN"
+    (foreign / "manifest.json").write_text('{"name": "web application"}')
+    with pytest.raises(OutputError) as caught:
+        check_target(foreign, overwrite=True)
+    assert caught.value.code == "E_OUTPUT_FOREIGN"
     with pytest.raises(OutputError, match="file, not a folder"):
         check_target(foreign / "chapter.tex")
+
+
+def test_a_note_that_somebody_put_into_a_result_is_never_lost(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fill(out)
+    (out / "sub" / "note.txt").write_text("mine")
+    for resume in (False, True):
+        with pytest.raises(OutputError, match="did not write") as caught:
+            check_target(out, overwrite=not resume, resume=resume)
+        assert caught.value.value == ["sub/note.txt"]
+    with pytest.raises(OutputError):
+        fill(out, "new", overwrite=True)
+    assert (out / "sub" / "note.txt").read_text() == "mine"
+
+
+def test_the_input_is_never_inside_the_output(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fill(out)
+    for source in (out, out / "sub"):
+        with pytest.raises(OutputError) as caught:
+            check_target(out, overwrite=True, source=source)
+        assert caught.value.code == "E_OUTPUT_INPUT"
+    check_target(tmp_path / "in" / "results", source=tmp_path / "in")
+
+
+def test_a_folder_that_appeared_in_the_meantime_is_left_alone(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def race() -> None:
+        with whole_folder(out) as root:
+            (root / "f").write_text("second")
+            fill(out, "first")
+
+    with pytest.raises(OutputError) as caught:
+        race()
+    assert caught.value.code == "E_OUTPUT_EXISTS"
+    assert (out / "sub" / "f.txt").read_text() == "first"
+    assert left_overs(tmp_path) == []
+
+
+def test_a_result_that_a_killed_run_had_set_aside_comes_back(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fill(out)
+    out.rename(tmp_path / ".out.old-999999999")
+    with pytest.raises(RuntimeError):
+        _fail(out)
+    verify_folder(out)
+    assert left_overs(tmp_path) == []
+
+
+def _fail(out: Path) -> None:
+    with whole_folder(out):
+        raise RuntimeError("stop")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

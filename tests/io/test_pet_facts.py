@@ -124,3 +124,26 @@ def test_an_entered_nuclide_gives_the_half_life():
 def test_spect_stored_as_pet_is_refused():
     header = zr89(nuclide=NuclideCode("C-145A4", "SRT", "^111^Indium"), half_life_s=242326.08)
     assert call(pet_facts.half_life, header, needed=True)[2] == ["E_PET_KIND"]
+
+
+@pytest.mark.parametrize(
+    ("header", "entered", "other"),
+    [
+        (zr89(), NOTHING, None),
+        (zr89(half_life_s=45721.44), NOTHING, "89Zr"),
+        (zr89(half_life_s=45721.44), EnteredFacts(nuclide="89Zr"), None),
+        (zr89(half_life_s=45721.44), EnteredFacts(half_life_s=45721.44), None),
+        (zr89(half_life_s=None), NOTHING, None),
+        (
+            zr89(half_life_s=None, radiopharmaceutical="64Cu-x", nuclide=NuclideCode("C-168A4")),
+            NOTHING,
+            "64Cu",
+        ),
+        # nothing but the text names the nuclide
+        (f18(nuclide=NuclideCode(), radiopharmaceutical="89Zr-trastuzumab"), NOTHING, "89Zr"),
+        (zr89(nuclide=NuclideCode()), NOTHING, None),
+    ],
+)
+def test_who_contradicts_the_half_life(header, entered, other):
+    decay, _, _ = call(pet_facts.half_life, header, entered, needed=True)
+    assert (decay.contradicted_by.key if decay.contradicted_by else None) == other

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from eprimg.errors import ClockError, EprimgError, MissingTagError
+from eprimg.io.pet_header import NuclideCode
 from eprimg.io.pet_rules import pet_acquisition
 from eprimg.model.acquisition import Origin
 from tests.io.pet_headers import CU64, f18, slices, zr89
@@ -235,3 +236,69 @@ def test_entered_instants_without_offset_are_on_the_clock_of_the_header():
     )
     assert result.value.reference_instant.utcoffset() == timedelta(hours=1)
     assert result.value.injection.dose_bq.value == pytest.approx(369e6)
+
+
+# 89Zr coded (282276 s), half-life of 64Cu (45721.44 s): SUV differs by 2^(hours x 0.0659842), by
+# hand from 3600/45721.44 - 3600/282276; that is 1.2 at 3.986 h and 27.55 at 72.5 h
+CU64_S = 45721.44
+
+
+def test_a_half_life_that_contradicts_the_nuclide_and_makes_the_number_is_refused():
+    with pytest.raises(EprimgError) as caught:
+        pet_acquisition(at_hours("89Zr", 72.5, half_life_s=CU64_S))
+    assert caught.value.code == "E_SUV_HALF_LIFE"
+    text = str(caught.value)
+    for words in ("45721.4 s", "282276 s", "89Zr", "27.5 times", "(0018,1075)", "nuclide"):
+        assert words in text
+    assert "study.toml" in text
+
+
+@pytest.mark.parametrize("kind", ["START", "NONE"])
+def test_twenty_per_cent_of_suv_divide_warning_and_refusal(kind):
+    facts = {"half_life_s": CU64_S, "decay_correction": kind}
+    if kind == "NONE":
+        facts["corrections"] = ("ATTN", "SCAT")
+    assert "W_NUCLIDE" in codes(pet_acquisition(at_hours("89Zr", 3.97, **facts)))
+    with pytest.raises(EprimgError, match="1.2 times"):
+        pet_acquisition(at_hours("89Zr", 4.0, **facts))
+
+
+def test_without_decay_correction_the_latest_slice_counts():
+    late = (*slices(2), replace(slices(1)[0], acquisition_time="110000"))
+    header = at_hours(
+        "89Zr",
+        3.6,
+        half_life_s=CU64_S,
+        decay_correction="NONE",
+        corrections=("ATTN", "SCAT"),
+        slices=late,
+    )
+    with pytest.raises(EprimgError, match="over the 4.1 h"):
+        pet_acquisition(header)
+
+
+@pytest.mark.parametrize(
+    ("entered", "half_life_s"),
+    [({"nuclide": "89Zr"}, 282276.0), ({"half_life_s": CU64_S}, CU64_S)],
+)
+def test_an_entered_nuclide_or_half_life_decides(entered, half_life_s):
+    result = pet_acquisition(at_hours("89Zr", 72.5, half_life_s=CU64_S), entered=entered)
+    assert result.value.injection.half_life_s.value == half_life_s
+    assert result.value.injection.half_life_s.origin is Origin.ENTERED
+    assert "I_ENTERED" in codes(result)
+
+
+def test_with_admin_no_half_life_can_change_the_number():
+    result = pet_acquisition(at_hours("89Zr", 72.5, half_life_s=CU64_S, decay_correction="ADMIN"))
+    assert uptake(result.value).suvbw_factor == pytest.approx(70000 / 37e6)
+    assert "W_NUCLIDE" in codes(result)
+
+
+def test_code_and_text_that_name_two_nuclides_cannot_stand_in_for_a_half_life():
+    header = at_hours("64Cu", 24.5, half_life_s=None)
+    result = pet_acquisition(header)
+    assert result.value.injection.half_life_s.value == CU64_S
+    assert "W_HALF_LIFE" in codes(result)
+    torn = replace(header, nuclide=NuclideCode(CU64.value, "SRT", "^89^Zirconium"))
+    with pytest.raises(EprimgError, match="two half-lives"):
+        pet_acquisition(torn)

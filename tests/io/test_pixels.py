@@ -86,3 +86,27 @@ def test_odd_pixel_kinds_are_refused(tmp_path):
     ):
         with pytest.raises(InputError, match="E_PIXEL_TYPE"):
             require_readable([replace(one, **change)], what="test")
+
+
+def test_bits_that_do_not_start_at_bit_0_are_refused(tmp_path):
+    def shift(d, k, e):
+        # twelve bits at the top of sixteen: read as usual, every value is 16 times too high
+        d.BitsStored, d.HighBit = 12, 15
+        d.PixelData = (stored(k, e, 6, 5) << 4).tobytes()
+
+    one = instance(write_pet(tmp_path, n_slices=1, change=shift)[0])
+    assert (one.bits_stored, one.high_bit) == (12, 15)
+    with pytest.raises(InputError) as caught:
+        require_readable([one], what="test")
+    assert caught.value.code == "E_PIXEL_TYPE"
+    assert "HighBit (0028,0102)" in str(caught.value)
+    require_readable([replace(one, high_bit=11)], what="test")
+
+
+def test_an_absent_high_bit_is_the_one_that_the_standard_demands(tmp_path):
+    def drop(d, k, e):
+        del d.HighBit
+
+    (path,) = write_pet(tmp_path, n_slices=1, change=drop)
+    assert instance(path).high_bit is None
+    np.testing.assert_array_equal(values(path), stored(0, 0, 6, 5) * np.float32(0.5))

@@ -63,7 +63,7 @@ def test_enhanced_with_a_slope_per_echo(tmp_path):
     result = read(tmp_path)
     second = np.stack([stored(k, 1, 6, 5) * 2.5 for k in range(3)])
     np.testing.assert_array_equal(result.value.pixels.volume.data[..., 1], second)
-    assert [f.code for f in result.findings] == ["W_SCALE_VARIES", "W_TWO_ECHOES"]
+    assert [f.code for f in result.findings] == ["W_SCALE_VARIES", "I_TWO_ECHOES"]
 
 
 def philips(slopes, private):
@@ -97,7 +97,7 @@ def test_constant_philips_scale_is_left_alone(tmp_path):
         result.value.pixels.volume.data[..., 0],
         np.stack([stored(k, 0, 6, 5) * 2.0 for k in range(4)]),
     )
-    assert [f.code for f in result.findings] == ["W_TWO_ECHOES"]
+    assert [f.code for f in result.findings] == ["I_TWO_ECHOES"]
 
 
 def test_philips_scale_on_some_frames_only(tmp_path):

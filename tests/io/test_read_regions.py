@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import highdicom as hd
 import numpy as np
@@ -15,9 +16,11 @@ from eprimg.io.headers import read_headers
 from eprimg.io.index import scan
 from eprimg.io.read_regions import read_regions
 from eprimg.io.stack import stack_instances
-from eprimg.model.lesions import RegionRole
+from eprimg.io.write_maps import write_labels
+from eprimg.model.grid import Grid
+from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
 from eprimg.model.study import Role
-from tests.io.dicom_factory import write_pet
+from tests.io.dicom_factory import expected_affine, write_pet
 from tests.io.test_read_nifti import save
 
 
@@ -179,3 +182,40 @@ def test_overlapping_and_fractional_segments(tmp_path, pet):
 
 def test_a_file_that_is_no_segmentation(tmp_path, pet):
     refused("E_SEG_READ", next((tmp_path / "pet").iterdir()))
+
+
+def test_our_own_labels_come_back(tmp_path):
+    written = LesionSet(
+        labels(2, 5, 9).astype(np.int32),
+        Grid((4, 5, 6), expected_affine(), "1.2.3"),
+        (
+            # the names alone would say something else
+            Region(2, "left lobe", RegionRole.REFERENCE, anatomy="liver", tracking_uid="2.25.7"),
+            Region(5, "pancreas", RegionRole.LESION, RegionSource.CANDIDATE),
+            Region(9, "candidate-9", RegionRole.LESION, RegionSource.CANDIDATE),
+        ),
+    )
+    path = tmp_path / "regions" / "labels.nii.gz"
+    path.parent.mkdir()
+    write_labels(written, path, path.with_name("labels.json"))
+    result = read_regions(path)
+    assert result.findings == ()
+    found = result.value
+    np.testing.assert_array_equal(found.labels, written.labels)
+    found.grid.require_match(written.grid)
+    assert found.regions == tuple(replace(r, source=RegionSource.MASK) for r in written.regions)
+    (entry,) = scan(tmp_path).series
+    assert entry.role == Role.REGIONS
+    assert read_regions(entry).value.regions == found.regions
+
+
+def test_a_name_that_the_caller_gives_wins_over_a_table(tmp_path):
+    table = {"name": "lesion-1", "role": "lesion", "tracking_uid": "2.25.7"}
+    path = save(tmp_path / "mask.nii", labels(1), labels={"1": table})
+    (region,) = read_regions(path, names={1: "spleen"}).value.regions
+    assert (region.anatomy, region.tracking_uid) == ("spleen", "2.25.7")
+
+
+def test_faulty_tables_and_labels_of_tables(tmp_path):
+    refused("E_SEG_LABELS", save(tmp_path / "a.nii", labels(1), labels={"1": {"role": "lesion"}}))
+    refused("E_SEG_LABELS", save(tmp_path / "b.nii", labels(1), labels={"x": {"name": "liver"}}))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from eprimg.io.region_names import region_from_name
-from eprimg.model.lesions import RegionRole
+from eprimg.errors import InputError
+from eprimg.io.region_names import region_from_name, region_from_record
+from eprimg.model.lesions import Region, RegionRole, RegionSource
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,38 @@ def test_coded_property_goes_before_the_name():
     assert region_from_name(1, "liver", property_meaning="Neoplasm").role == RegionRole.LESION
     assert region_from_name(1, "A", property_meaning="Right kidney").anatomy == "kidney"
     assert region_from_name(1, "spleen", property_meaning="Organ").anatomy == "spleen"
+
+
+def test_a_table_of_our_own_label_file() -> None:
+    table = {
+        "name": "lesion-1",
+        "role": "lesion",
+        "anatomy": "",
+        "source": "candidate",
+        "tracking_uid": "1.2.3",
+    }
+    region = region_from_record(4, table, where="labels.json")
+    assert region == Region(4, "lesion-1", RegionRole.LESION, tracking_uid="1.2.3")
+    assert region.source == RegionSource.MASK
+
+
+def test_a_table_without_a_role_is_read_by_its_name() -> None:
+    region = region_from_record(1, {"name": "Liver", "tracking_uid": None}, where="x.json")
+    assert region == region_from_name(1, "Liver")
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {},
+        {"name": " "},
+        {"name": 3},
+        {"name": "a", "role": "tumour"},
+        {"name": "a", "role": "reference", "anatomy": "Leber"},
+        {"name": "a", "anatomy": "liver"},
+        {"name": "a", "tracking_uid": 12},
+    ],
+)
+def test_faulty_tables(table: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="E_SEG_LABELS.*label 1"):
+        region_from_record(1, table, where="labels.json")

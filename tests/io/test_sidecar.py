@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eprimg.errors import InputError
-from eprimg.io.sidecar import nifti_stem, read_side_car, side_car_echo_times_ms
+from eprimg.io.sidecar import nifti_stem, read_side_car, seconds_from_ms, side_car_echo_times_ms
 
 
 def test_stems():
@@ -39,3 +39,16 @@ def test_absent_broken_and_wrong_side_cars(tmp_path):
 def test_echo_times_in_ms(tmp_path, text, expected):
     (tmp_path / "a.json").write_text(text)
     assert side_car_echo_times_ms([tmp_path / "a.nii"]) == pytest.approx(expected)
+
+
+def test_times_keep_the_digits_that_were_written(tmp_path):
+    # 1000 * 0.008514 is 8.513999999999999 in binary floating point
+    (tmp_path / "a.json").write_text('{"EchoTime": [0.008514, 0.00246]}')
+    assert side_car_echo_times_ms([tmp_path / "a.nii"]) == (8.514, 2.46)
+
+
+@pytest.mark.parametrize("ms", ["8.514", "2.46", "4.6", "12.46", "0.07", "1.2"])
+def test_ms_to_s_shifts_the_decimal_point(ms):
+    from decimal import Decimal
+
+    assert seconds_from_ms(float(ms)) == float(Decimal(ms) / 1000)

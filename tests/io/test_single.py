@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from eprimg.errors import ConfigError, EprimgError, InputError
+from eprimg.io.index import scan
 from eprimg.io.single import read_activity, read_echoes
+from eprimg.model.study import Role
 from tests.conftest import is_mr, is_pet
 
 
@@ -47,3 +49,9 @@ def test_echo_times_without_nifti_are_refused(phantom: Path, tmp_path: Path) -> 
     for path in (phantom / "dicom", tmp_path / "none", phantom / "truth.json"):
         with pytest.raises(InputError, match="there is no NIfTI file"):
             read_echoes(path, echo_times_ms=(1.0, 2.0))
+
+
+def test_a_single_stack_claims_no_agent_phase(phantom: Path) -> None:
+    entry = next(s for s in scan(phantom / "dicom").series if s.role == Role.MR_POST)
+    (series,) = read_echoes(phantom / "dicom", series=entry.key).value.series
+    assert (series.key, series.acquisition.agent_phase) == ("mr", "unknown")  # type: ignore[union-attr]

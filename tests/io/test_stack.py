@@ -165,7 +165,7 @@ def test_all_faults_come_at_once(tmp_path):
 def test_small_jitter_is_accepted_and_said(tmp_path):
     change = shifted(lambda k: 0.03 * NORMAL, only=2)
     stacked = stack_instances(frames(write_pet(tmp_path, n_slices=5, change=change)))
-    assert [f.code for f in stacked.findings] == ["W_GEOM_JITTER"]
+    assert [f.code for f in stacked.findings] == ["I_GEOM_JITTER"]
     refused(
         frames(write_pet(tmp_path, n_slices=5, change=change)),
         "E_GEOM_SPACING",

@@ -12,7 +12,8 @@ import pytest
 
 from eprimg.config import Config
 from eprimg.errors import ConfigError, InputError
-from eprimg.io.study import plan_study, read_study
+from eprimg.io.study import read_study
+from eprimg.io.study_plan import plan_study
 from eprimg.model.acquisition import Origin, PETAcquisition
 from eprimg.model.study import Role
 from tests.conftest import is_pet

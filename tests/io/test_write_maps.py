@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from eprimg.errors import OutputError
 from eprimg.io import write_maps
+from eprimg.quantities import quantity
 from tests import tiny_case
 
 
@@ -27,6 +29,14 @@ def test_values_and_place_survive(tmp_path: Path) -> None:
     ras = loaded.affine @ (3, 1, 2, 1)
     assert ras[:3] == pytest.approx(lps * (-1, -1, 1))
     assert loaded.header.get_xyzt_units()[0] == "mm"
+    assert bytes(loaded.header["descrip"]).rstrip(b"\0") == b"R2* [1/s]"
+
+
+def test_the_description_is_ascii(tmp_path: Path) -> None:
+    change = replace(tiny_case.case().maps["r2star_pre"], quantity=quantity("dr2star"))
+    write_maps.write_map(change, tmp_path / "d.nii.gz", key="dr2star")
+    header = nib.load(tmp_path / "d.nii.gz").header
+    assert bytes(header["descrip"]).rstrip(b"\0") == b"dR2* [1/s]"
 
 
 def test_sidecar_says_unit_method_and_failures(tmp_path: Path) -> None:

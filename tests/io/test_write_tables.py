@@ -7,6 +7,7 @@ import io
 from dataclasses import replace
 
 from eprimg.io.write_tables import column_dictionary, lesions_csv, measurements_csv
+from eprimg.model.tiers import Tier
 from tests import tiny_case
 
 
@@ -25,10 +26,29 @@ def test_lesions_first_then_references_with_tiers() -> None:
     assert first["dr2star_median_per_s"] == ""  # not measured is empty, never 0
     assert first["pid_per_kg_peak_se"] == ""
     assert first["tier"] == first["tier_demo-scheme"] == "high"
+    assert first["tier_scheme"] == "demo-scheme"
     assert float(first["tier_confidence_demo-scheme"]) == 0.97
     assert first["tier_notice"] == "example, not validated"
     assert first["notes"] == "touches the edge"
-    assert (second["name"], second["role"], second["tier"]) == ("spleen", "reference", "")
+    assert (second["name"], second["role"]) == ("spleen", "reference")
+    assert second["tier"] == second["tier_confidence"] == second["tier_scheme"] == ""
+
+
+def test_the_tier_column_never_mixes_schemes() -> None:
+    case = tiny_case.case()
+    assert case.lesions is not None
+    lesion, spleen = case.lesions.regions
+    none = Tier("demo-scheme", "not tiered", tiny_case.NAN, "none: not tiered", "too small")
+    other = replace(lesion.tiers[0], scheme="other-scheme", label="rising")
+    case = replace(
+        case,
+        schemes=(*case.schemes, replace(case.schemes[0], key="other-scheme", quantity="dr2star")),
+        lesions=case.lesions.with_regions((replace(lesion, tiers=(other, none)), spleen)),
+    )
+    first, _ = rows(lesions_csv(case))
+    assert (first["tier"], first["tier_scheme"]) == ("not tiered", "demo-scheme")
+    assert first["tier_confidence"] == ""
+    assert first["tier_other-scheme"] == "rising"
 
 
 def test_the_header_is_the_column_dictionary() -> None:

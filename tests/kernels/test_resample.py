@@ -471,3 +471,25 @@ def test_keep_volume_at_the_border_identity_and_tiny_labels() -> None:
     assert not resample_labels(tiny, **coarse).any()
     found = resample_labels(tiny, keep_volume=True, **coarse)
     assert np.argwhere(found == 6).tolist() == [[1, 1, 2]]
+
+
+def test_a_tiny_label_is_not_spread_over_its_surroundings():
+    # One voxel of 4 mm inside, carried to 3 mm: 2.4 voxels of volume, but only the voxel that lies
+    # within it may be taken; 27 voxels of 4 mm (64 of 3 mm) do keep their volume.
+    tiny = np.zeros((9, 9, 9), np.uint8)
+    tiny[3:5, 4, 4] = 1
+    large = np.zeros((9, 9, 9), np.uint8)
+    large[3:6, 3:6, 3:6] = 1
+    matrix = np.diag([0.75, 0.75, 0.75, 1.0])
+    found = {}
+    for name, labels in (("tiny", tiny), ("large", large)):
+        for keep in (False, True):
+            found[name, keep] = resample_labels(
+                labels,
+                output_to_input=matrix,
+                output_shape=(12, 12, 12),
+                input_spacing_mm=(4.0, 4.0, 4.0),
+                keep_volume=keep,
+            )
+    assert np.array_equal(found["tiny", True], found["tiny", False])
+    assert abs(int(found["large", True].sum()) - 64) <= 3

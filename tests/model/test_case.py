@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from eprimg.errors import InputError
 from eprimg.model.case import Case, Finding, Severity
 from eprimg.model.study import Study
@@ -24,3 +26,15 @@ def test_an_error_becomes_a_finding() -> None:
     assert finding.where == "(0018,1074)"
     assert finding.text == "no dose Next: enter it."
     assert Finding.from_error(error, "pet").where == "pet"
+
+
+def test_the_first_letter_of_a_code_is_its_severity() -> None:
+    for code, severity in (
+        ("I_DROPPED", Severity.INFO),
+        ("W_DUP", Severity.WARNING),
+        ("E_FILE", Severity.ERROR),
+    ):
+        assert Finding(code, severity, "", "").severity == severity
+        for other in set(Severity) - {severity}:
+            with pytest.raises(ValueError, match=code):
+                Finding(code, other, "", "")

@@ -64,3 +64,4 @@ def test_repr_and_registration_record() -> None:
     record = Registration("mr_pre", "pet", transform, "identity")
     assert record.accepted
     assert record.qc == {}
+    assert record.doubts == ()

@@ -136,6 +136,23 @@ def test_labels_known_on_a_grid_are_used_as_they_are(scene):
     assert number(result, "liver", "suvbw", "mean", "pet").n_voxels == 512
 
 
+def test_a_lesion_keeps_its_volume_beside_the_organ_that_it_lies_in(scene):
+    """A ball of 16 mm inside the liver, carried by about a third of a voxel in each direction."""
+    base = scene.region_set(names=("liver",))
+    labels = np.array(base.labels)
+    z, y, x = np.indices(scene.shape)
+    ball = (4 * (z - 4.6)) ** 2 + (3 * (y - 4.4)) ** 2 + (3 * (x - 4.7)) ** 2 < 8.0**2
+    labels[ball] = 1
+    lesion = scene.region_set(names=("lesion",)).regions
+    regions = LesionSet(labels, base.grid, (*lesion, *base.regions))
+    registrations = (
+        scene.registration("mr_post"),
+        scene.registration("pet", shift=(1.0, 1.3, 0.9)),
+    )
+    native = run(scene, registrations=registrations, regions=regions).value.native_lesions["pet"]
+    assert np.count_nonzero(native.labels == 1) == pytest.approx(np.count_nonzero(ball), rel=0.02)
+
+
 def test_only_changed_regions_are_measured_again(scene):
     study, registrations = scene.study(), scene.registrations()
     made = quantify(study, registrations, scene.config).value

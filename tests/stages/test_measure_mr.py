@@ -5,16 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.model.lesions import LesionSet, Measurement, Region, RegionRole
 from eprimg.model.maps import QuantityMap
 from eprimg.quantities import quantity
 from eprimg.stages.measure_mr import (
-    find_number,
     measure_differences,
     measure_r2star,
     rim_gradient_per_mm,
     tail_statistic,
 )
+from eprimg.stages.noise_floor import VoxelDoubt
+from eprimg.stages.numbers import find_number
 
 
 @pytest.fixture
@@ -105,6 +106,29 @@ def test_tail_ratio_to_the_spleen(two_regions, scene):
     numbers = measured(regions, r2star, scene.config)
     measure_differences(numbers, {}, regions, {}, (math.nan, ""), scene.config)
     assert get(numbers, 1, "rr2star90", "ratio").value == pytest.approx(19.5 / 50.0)
+
+
+def test_tail_ratio_over_a_spleen_above_the_measurable_range(two_regions, scene):
+    regions, r2star = two_regions
+    numbers = measured(regions, r2star, scene.config)
+    doubts = {"mr_post": {2: VoxelDoubt(0.84, 0.0, 0.0, 357.0)}}
+    measure_differences(numbers, {}, regions, {}, (math.nan, ""), scene.config, doubts=doubts)
+    ratio = get(numbers, 1, "rr2star90", "ratio")
+    assert ratio.value == pytest.approx(19.5 / 50.0)
+    assert "spleen: 84 % of the R2* voxels of mr_post lie above" in ratio.note
+    assert ratio.note.endswith("so the ratio is biased upward")
+
+
+def test_tail_ratio_over_a_spleen_that_is_cut(two_regions, scene):
+    regions, r2star = two_regions
+    numbers = measured(regions, r2star, scene.config)
+    numbers[2].append(
+        Measurement("coverage", "share", "mr_post", 0.3, math.nan, "none", 60, "reference grid")
+    )
+    measure_differences(numbers, {}, regions, {}, (math.nan, ""), scene.config)
+    ratio = get(numbers, 1, "rr2star90", "ratio")
+    assert math.isnan(ratio.value)
+    assert "only 30 % of the spleen lies in the field of view of mr_post" in ratio.note
 
 
 def test_tail_ratio_needs_a_spleen_and_the_published_quantile(two_regions, scene):

@@ -5,22 +5,22 @@ import math
 import numpy as np
 import pytest
 
-from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.model.lesions import LesionSet, Measurement, Region, RegionRole
 from eprimg.model.maps import QuantityMap
 from eprimg.quantities import quantity
-from eprimg.stages.measure_mr import find_number
 from eprimg.stages.measure_pet import measure_pet
+from eprimg.stages.numbers import find_number
 
 
 @pytest.fixture
 def small(scene):
-    """A lesion of eight voxels (values 2, 4) and a blood region (value 1) on 4 mm voxels."""
+    """A lesion of eight voxels (values 2, 4) and one of blood (value 1, 30 voxels, 1.92 mL)."""
     grid = scene.grid("pet", shape=(12, 12, 12), spacing=(4.0, 4.0, 4.0))
     values = np.full(grid.shape, 1.0)
     labels = np.zeros(grid.shape, dtype=np.int32)
     labels[5:7, 5:7, 5:7] = 1
     values[5, 5:7, 5:7], values[6, 5:7, 5:7] = 2.0, 4.0
-    labels[8, 8, 4:8] = 2
+    labels[8:10, 8:11, 4:9] = 2
     regions = (
         Region(1, "lesion", RegionRole.LESION),
         Region(2, "aorta", RegionRole.REFERENCE, anatomy="blood"),
@@ -66,6 +66,41 @@ def test_ratio_with_a_reference_that_was_not_measured(small, scene):
     ratio = get(run(*small, scene.config, ids=(1,)), 1, "ratio", "lesion_blood_ratio")
     assert math.isnan(ratio.value)
     assert "was not measured" in ratio.note
+
+
+def test_a_ratio_needs_enough_of_the_reference(small, scene):
+    """The lesion's mean is 3, the blood's 1: the ratio is 3 where it can be formed."""
+    regions, uptake = small
+    labels = np.array(regions.labels)
+    labels[labels == 2] = 0
+    labels[8, 8, 4:8] = 2  # four voxels of 0.064 mL
+    few = LesionSet(labels, regions.grid, regions.regions)
+    ratio = get(run(few, uptake, scene.config), 1, "ratio", "lesion_blood_ratio")
+    assert math.isnan(ratio.value)
+    assert "the aorta has 4 voxels (0.26 mL), fewer than 20 or less than 0.5 mL" in ratio.note
+    labels[8, 8:11, 2:10] = 2  # 24 voxels, 1.54 mL: less than the 1.57 mL of PERCIST
+    small_one = LesionSet(labels, regions.grid, regions.regions)
+    ratio = get(run(small_one, uptake, scene.config), 1, "ratio", "lesion_blood_ratio")
+    assert ratio.value == pytest.approx(3.0)
+    assert "the aorta is small (1.5 mL)" in ratio.note
+
+
+@pytest.mark.parametrize(
+    ("share", "value", "words"),
+    [
+        (0.95, 3.0, ""),
+        (0.7, 3.0, "only 70 % of the aorta lies in the field of view of pet"),
+        (0.4, math.nan, "only 40 % of the aorta lies in the field of view of pet, less than 50 %"),
+    ],
+)
+def test_a_ratio_by_a_cut_reference(small, scene, share, value, words):
+    seen = Measurement("coverage", "share", "pet", share, math.nan, "none", 30, "reference grid")
+    numbers = {1: [], 2: [seen]}
+    measure_pet(numbers, {}, small[0], {"suvbw": small[1]}, scene.config)
+    ratio = get(numbers, 1, "ratio", "lesion_blood_ratio")
+    assert ratio.value == pytest.approx(value, nan_ok=True)
+    assert words in ratio.note
+    assert bool(words) == ("field of view" in ratio.note)
 
 
 def test_a_cut_sphere_is_said(small, scene):

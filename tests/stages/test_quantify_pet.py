@@ -9,8 +9,9 @@ from datetime import UTC, timedelta
 import numpy as np
 import pytest
 
+from eprimg.model.case import Severity
 from eprimg.stages.quantify import quantify
-from eprimg.stages.quantify_pet import pet_scale
+from eprimg.stages.quantify_pet import mass_balance_fault, pet_scale
 
 
 def codes(result):
@@ -172,3 +173,41 @@ def test_a_delay_beyond_the_range_of_numbers_is_a_fault_not_a_crash(scene):
         scale, faults = pet_scale(acquisition, 6)
         assert scale is None
         assert [f.code for f in faults] == ["E_ARGUMENT"]
+
+
+def test_the_activity_in_view_is_a_part_of_the_dose(scene):
+    """Voxels of 0.036 mL; activities and boxes of the tiny study, the last to be painted wins."""
+    voxels = {"liver": 512, "spleen": 512, "blood": 108, "muscle": 360, "lesion": 100}
+    total = sum(n * scene.tissue[name][2] for name, n in voxels.items())
+    total += (12 * 20 * 24 - sum(voxels.values())) * scene.tissue["background"][2]
+    dose = 74.0e6 * 2.0 ** (-72.0 / 78.41)
+    result = quantify(scene.study(), scene.registrations(), scene.config)
+    facts = result.value.maps["pid_per_kg"].facts
+    assert facts["percent_id_in_field_of_view"] == pytest.approx(
+        100.0 * total * 0.036 / dose, rel=1e-6
+    )
+    assert "E_MASS_BALANCE" not in codes(result)
+
+
+def test_more_activity_than_was_injected(scene):
+    """A dose entered in the wrong unit: 0.3 MBq instead of 74 makes 0.9 % into more than 200 %."""
+    acquisition = scene.pet_acquisition()
+    injection = replace(acquisition.injection, dose_bq=scene.known(0.3e6))
+    pet = scene.pet_series("pet", replace(acquisition, injection=injection))
+    result = quantify(scene.study(pet), (), scene.config)
+    finding = next(f for f in result.findings if f.code == "E_MASS_BALANCE")
+    assert finding.severity == Severity.ERROR
+    assert "of the injected dose, more than 110 %" in finding.text
+    assert mass_balance_fault(result.value.maps["pid_per_kg"].facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "refused"),
+    [
+        ({}, False),
+        ({"percent_id_in_field_of_view": 110.0}, False),
+        ({"percent_id_in_field_of_view": 111.0}, True),
+    ],
+)
+def test_limit_of_the_mass_balance(facts, refused):
+    assert bool(mass_balance_fault(facts)) is refused

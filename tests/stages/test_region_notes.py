@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.model.study import Role
 from eprimg.stages.measure import measure
 from eprimg.stages.quantify import quantify
 
@@ -91,6 +92,26 @@ def test_noise_floor(scene):
     relaxed = scene.config.with_settings({"r2star": {"noise_floor_product": 8.0}})
     found, findings = notes(scene, scene.region_set(), relaxed)
     assert found["spleen"] == ()
+
+
+def test_many_voxels_without_a_value(scene):
+    """Of the lesion's 100 voxels, 5 and then 25 have a last echo of zero; more than 5 % is said."""
+    for rows, said in ((1, False), (5, True)):
+        post = scene.mr_series(Role.MR_POST, "post", column=1)
+        signal = np.array(post.pixels.volume.data)
+        signal[4, 12 : 12 + rows, 8:13, -1] = 0.0
+        volume = replace(post.pixels.volume, data=signal)
+        post = replace(post, pixels=replace(post.pixels, volume=volume))
+        study = scene.study(scene.mr_series(Role.MR_PRE, "pre"), post)
+        registrations = (scene.registration("mr_post"),)
+        made = quantify(study, registrations, scene.config).value
+        result = measure(
+            study, registrations, made.maps, made.registered, scene.region_set(), scene.config
+        )
+        codes = {f.code for f in result.findings if f.where == "lesion"}
+        assert ("W_VOXELS_FAILED" in codes) is said
+    lesion = result.value.lesions.lesions[0]
+    assert "25 % of its voxels have no R2* on mr_post and enter no statistic" in lesion.notes
 
 
 def test_regions_that_were_not_measured_keep_their_notes(scene):

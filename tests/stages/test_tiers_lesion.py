@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from statistics import NormalDist
 
 import pytest
@@ -11,8 +12,8 @@ from hypothesis import strategies as st
 
 from eprimg.config import StratifyConfig
 from eprimg.model.lesions import Measurement, Region, RegionRole, RegionSource
-from eprimg.model.tiers import INDETERMINATE, NOT_TIERED, TierScheme
-from eprimg.stages.tiers_lesion import lesion_tier
+from eprimg.model.tiers import INDETERMINATE, NOT_TIERED, Objection, TierScheme
+from eprimg.stages.tiers_lesion import at_most, lesion_tier
 
 PET = TierScheme(
     "pet-example",
@@ -95,9 +96,13 @@ def test_zirconium_peak_by_published_repeatability():
     s = math.sqrt(math.log(1 + (0.35 / 2.77) ** 2))
     above = [NormalDist().cdf(math.log(10.3 / edge) / s) for edge in (5.0, 20.0)]
     assert tier.label == tier.most_likely == "moderate"
-    assert tier.confidence == pytest.approx(above[0] - above[1], abs=1e-9)
+    assert tier.probabilities["moderate"] == pytest.approx(above[0] - above[1], abs=1e-9)
+    # 0.9999 would claim more than image noise alone can tell: no more than 0.99 is stated.
+    assert above[0] - above[1] > 0.99
+    assert tier.confidence == 0.99
     assert tier.reason.startswith("%ID/kg peak 10.3 %ID/kg between the edges 5 and 20")
     assert "noise only: a lower bound" in tier.confidence_note
+    assert tier.confidence_note.startswith("at most: the true error is larger")
     assert "delineation and calibration not included" in tier.confidence_note
     assert tier.notice == "example, not validated"
 
@@ -179,8 +184,53 @@ def test_candidates_and_missing_numbers_are_not_tiered():
     nothing = place(lesion(uptake(float("nan"), note="no voxel on the PET grid")))
     assert nothing.label == NOT_TIERED
     assert "no voxel on the PET grid" in nothing.reason
-    refused = place(lesion(uptake(30.0)), refused="the protocols differ")
+    protocols = Objection("W_PROTOCOL_DIFFERS", ("pid_per_kg",), "the protocols differ")
+    refused = place(lesion(uptake(30.0)), objections=[protocols])
     assert (refused.label, refused.reason) == (NOT_TIERED, "the protocols differ")
+    assert math.isnan(refused.confidence)
+
+
+def test_objections_of_study_and_lesion_are_told_together():
+    ours = Objection("W_REGION_CUT", ("pid_per_kg",), "it is cut")
+    region = replace(lesion(uptake(30.0)), objections=(ours,))
+    study = Objection("E_MASS_BALANCE", ("pid_per_kg",), "the dose is wrong")
+    assert place(region, objections=[study]).reason == "the dose is wrong; it is cut"
+    other = Objection("W_NOISE_FLOOR", ("dr2star",), "it is above the range")
+    assert place(lesion(uptake(30.0)), objections=[other]).label == "high"
+
+
+@pytest.mark.parametrize(
+    ("bias", "value", "label"),
+    [
+        ("low", 100.0, "high"),
+        ("low", 50.0, NOT_TIERED),
+        ("low", 5.0, NOT_TIERED),
+        ("high", 100.0, NOT_TIERED),
+        ("high", 50.0, NOT_TIERED),
+        ("high", 5.0, "low"),
+    ],
+)
+def test_a_number_with_a_known_bias_holds_only_the_tier_at_its_end(bias, value, label):
+    """A number that is too low can belong to any tier above it; the highest has none above."""
+    against = Objection("W_NOISE_FLOOR", ("dr2star",), "late echoes are noise", bias)
+    tier = place(lesion(*change(value, 1.0)), MR, objections=[against])
+    assert tier.label == label
+    assert "late echoes are noise" in tier.reason
+    if label == NOT_TIERED:
+        assert "or higher" in tier.reason or "or lower" in tier.reason
+
+
+def test_two_opposite_biases_leave_no_tier():
+    against = [Objection("W", ("dr2star",), f"too {b}", b) for b in ("low", "high")]
+    tier = place(lesion(*change(100.0, 1.0)), MR, objections=against)
+    assert tier.label == NOT_TIERED
+    assert "the direction of the error is not known" in tier.reason
+
+
+def test_confidence_that_is_an_upper_bound_ends_at_099():
+    assert at_most(0.9999) == 0.99
+    assert at_most(0.42) == 0.42
+    assert math.isnan(at_most(math.nan))
 
 
 def test_cold_lesion():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -61,7 +62,9 @@ def test_dominant_volume():
         [lesion(1, 6.0, sure("high")), lesion(2, 3.0, sure("low")), lesion(3, 1.0, sure("low"))]
     )
     assert tier.label == "high"
-    assert tier.confidence == pytest.approx(1.0)
+    assert tier.probabilities["high"] == pytest.approx(1.0)
+    assert tier.confidence == 0.99  # an upper bound: what lesions share is not in it
+    assert tier.confidence_note.startswith("at most")
     assert tier.n_lesions == 3
     assert "40 % low, 60 % high" in tier.reason
     assert tier.notice == "example, not validated"
@@ -107,7 +110,7 @@ def test_many_lesions_are_drawn_reproducibly():
     first, again = place(lesions), place(lesions)
     assert first.confidence == again.confidence
     # Binomial(15, 0.9): at least 8 high has probability 0.99997
-    assert first.confidence == pytest.approx(0.99997, abs=2e-3)
+    assert first.probabilities["high"] == pytest.approx(0.99997, abs=2e-3)
 
 
 def test_left_out_lesions_are_counted():
@@ -121,9 +124,63 @@ def test_left_out_lesions_are_counted():
         ]
     )
     assert tier.n_lesions == 1
-    assert "(1 lesion; left out: 1 not tiered, 1 unreviewed candidate(s), 1 without a volume)" in (
+    assert (
+        "(1 lesion; left out: 3 lesions of 10 mL, lesion-2 (5 mL): a candidate that was found ...; "
+        "lesion-3 (5 mL): r; lesion-4 (volume not known): without a volume)"
+    ) in tier.reason
+    assert tier.label == INDETERMINATE
+    assert "no known volume" in tier.reason
+
+
+def not_tiered(number, volume_ml, reason="only 5 % of it lies in the field of view"):
+    return lesion(number, volume_ml, {}, label=NOT_TIERED, reason=reason)
+
+
+def test_lesions_left_out_that_could_overturn_the_majority():
+    # 6 of 6 + 5 mL is a majority whatever the 5 mL are; 6 of 6 + 6 mL is not.
+    assert place([lesion(1, 6.0, sure("high")), not_tiered(2, 5.0)]).label == "high"
+    tier = place([lesion(1, 6.0, sure("high")), not_tiered(2, 6.0)])
+    assert tier.label == INDETERMINATE
+    assert math.isnan(tier.confidence)
+    assert "the 6 mL that were left out could overturn the majority (6 of 12 mL are high)" in (
         tier.reason
     )
+    assert "only 5 % of it lies in the field of view" in tier.reason
+
+
+@pytest.mark.parametrize(
+    ("rule", "label", "expected"),
+    [
+        ("any", "high", "high"),  # nothing lies above
+        ("any", "moderate", INDETERMINATE),
+        ("all", "low", "low"),  # nothing lies below
+        ("all", "moderate", INDETERMINATE),
+    ],
+)
+def test_lesions_left_out_by_the_other_rules(rule, label, expected):
+    assert place([lesion(1, 9.0, sure(label)), not_tiered(2, 0.1)], rule).label == expected
+
+
+def test_many_lesions_left_out_are_counted_not_listed():
+    rest = [not_tiered(n, 0.1, "too small") for n in range(2, 8)]
+    tier = place([lesion(1, 6.0, sure("high")), *rest])
+    assert tier.label == "high"
+    assert (
+        "left out: 6 lesions of 0.6 mL, lesion-2, lesion-3, lesion-4 and 3 more (0.6 mL): too small"
+        in (tier.reason)
+    )
+
+
+def test_carrier_background_of_the_lesions_that_decide():
+    inside = ("lies inside the liver: carrier background",)
+    first = replace(lesion(1, 6.0, sure("high")), notes=inside)
+    aside = replace(lesion(2, 3.0, sure("low")), notes=("lies inside the spleen: c",))
+    tier = place([first, aside, lesion(3, 1.0, sure("high"))])
+    assert (
+        "of 1 of the 2 lesions that decide (6 of 7 mL) the notes say "
+        '"lies inside the liver: carrier background"'
+    ) in tier.reason
+    assert "spleen" not in tier.reason
 
 
 def test_no_lesion_at_all():
