@@ -10,7 +10,7 @@ import numpy as np
 
 from eprimg.model.case import Case
 from eprimg.model.lesions import Measurement, Region, RegionSource
-from eprimg.model.tiers import NOT_TIERED, TierScheme
+from eprimg.model.tiers import JUDGED_SOURCES, NOT_TIERED, TierScheme
 from eprimg.quantities import QUANTITIES
 from eprimg.report.drawing import drawable, halo, new_figure, style
 from eprimg.report.numbers import format_value
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["UptakePanel", "uptake_panels", "uptake_picture"]
-
-# Native differences come before the ones of the resampled map.
-_SOURCES = {"dr2star": "mr_post-mr_pre", "pid_per_kg": "pet", "suvbw": "pet"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ def uptake_panels(case: Case) -> tuple[UptakePanel, ...]:
             wanted.append((quantity, statistic, None))
     panels = []
     for quantity, statistic, judge in wanted:
-        source = _SOURCES.get(quantity)
+        source = JUDGED_SOURCES.get(quantity)
         rows = tuple(
             (r, r.measurement(quantity, statistic, source) or r.measurement(quantity, statistic))
             for r in case.lesions.lesions

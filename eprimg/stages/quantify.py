@@ -301,12 +301,13 @@ def _registered_maps(
     for key in sorted(missing):
         refused = next((r for r in registrations if r.moving == key), None)
         why = refused.note if refused is not None and refused.note else "no transform was found"
+        why = why.rstrip(".")
         findings.append(
             Finding(
                 "W_NOT_REGISTERED",
                 Severity.WARNING,
                 key,
-                f"{key} is not aligned with {reference.key} ({why}): there is no map of it on the "
+                f"{key} is not aligned with {reference.key} ({why.rstrip('.')}): there is no map of it on the "
                 "reference grid, and regions are not carried to it.",
             )
         )

@@ -312,3 +312,39 @@ def test_frames_of_a_dynamic_pet_are_averaged() -> None:
     frames = np.stack([np.full(grid.shape, 1.0), np.full(grid.shape, 3.0)], axis=-1)
     dynamic = replace(made["pet"], pixels=Volume(frames, grid, quantity("activity")))
     assert np.all(stage._comparable(dynamic).data == 2.0)
+
+
+def test_a_mirrored_session_is_refused_although_it_looks_settled() -> None:
+    made, _, _ = scene_series(1)
+    post = made["mr_post"]
+    assert isinstance(post.pixels, EchoStack)
+    # A writer that forgot the direction of the rows: voxels reversed, header as it was.
+    volume = post.pixels.volume
+    mirrored = Volume(np.ascontiguousarray(volume.data[:, :, ::-1]), volume.grid, volume.quantity)
+    wrong = replace(post, pixels=EchoStack(mirrored, post.pixels.echo_times_s))
+    (registration,) = register(study(made["mr_pre"], wrong), CONFIG).value
+    assert not registration.accepted
+    assert "mirrored left to right" in registration.note
+
+
+def test_a_pet_turned_by_half_a_circle_is_refused() -> None:
+    made, _, _ = scene_series(1)
+    pet = made["pet"]
+    assert isinstance(pet.pixels, Volume)
+    turned = np.ascontiguousarray(pet.pixels.data[:, ::-1, ::-1])
+    wrong = replace(pet, pixels=Volume(turned, pet.grid, pet.pixels.quantity))
+    result = register(study(made["mr_pre"], wrong), CONFIG)
+    (registration,) = result.value
+    assert not registration.accepted
+    assert "180 degrees about the head-foot axis" in registration.note
+    assert codes(result) == ["E_REGISTRATION"]
+
+
+def test_a_flat_peak_is_a_doubt_that_reaches_the_tiers(monkeypatch) -> None:
+    made, _, _ = scene_series(1)
+    monkeypatch.setattr(stage, "_DOUBTFUL_PEAK", 99.0)
+    result = register(study(made["mr_pre"], made["mr_post"]), CONFIG)
+    (registration,) = result.value
+    assert registration.accepted
+    assert "almost as well" in registration.doubts[0]
+    assert codes(result) == ["W_REGISTRATION"]
