@@ -307,8 +307,8 @@ def _registered_maps(
                 "W_NOT_REGISTERED",
                 Severity.WARNING,
                 key,
-                f"{key} is not aligned with {reference.key} ({why.rstrip('.')}): there is no map of it on the "
-                "reference grid, and regions are not carried to it.",
+                f"{key} is not aligned with {reference.key} ({why}): there is no map of it on "
+                "the reference grid, and regions are not carried to it.",
             )
         )
     if "r2star_pre" in registered and "r2star_post" in registered:
