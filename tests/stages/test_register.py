@@ -98,6 +98,9 @@ def test_error_at_the_lesions(seed: int) -> None:
         qc = registration.qc
         assert qc["nmi_after"] > qc["nmi_before"]
         assert qc["ncc_after"] > qc["ncc_before"]
+        assert qc["nmi_other_orientation"] < qc["nmi_after"]
+        assert qc["other_orientation_share"] < 0.95
+        assert registration.doubts == ()
         assert 0.0 < qc["registration_error_mm"] < bound
         assert registration.settings["seed"] == CONFIG.register.seed
     assert codes(result) == []
@@ -340,11 +343,41 @@ def test_a_pet_turned_by_half_a_circle_is_refused() -> None:
     assert codes(result) == ["E_REGISTRATION"]
 
 
-def test_a_flat_peak_is_a_doubt_that_reaches_the_tiers(monkeypatch) -> None:
+def test_a_pet_turned_under_a_right_ct_is_refused(monkeypatch) -> None:
+    made, truth, _ = scene_series(1)
+    engine = type("Right", (_Fixed,), {"matrix": truth["pet"]})
+    monkeypatch.setattr(stage, "load_engine", lambda kind, name: engine)
+    pet = made["pet"]
+    turned = np.ascontiguousarray(pet.pixels.data[:, ::-1, ::-1])
+    wrong = replace(pet, pixels=Volume(turned, pet.grid, pet.pixels.quantity))
+    result = register(study(made["mr_pre"], wrong, made["ct"]), CONFIG)
+    (registration,) = result.value
+    assert not registration.accepted
+    assert "pet fits better turned by 180 degrees" in registration.note
+    assert codes(result) == ["W_REGISTRATION", "E_REGISTRATION"]
+
+
+def test_part_of_the_body_is_not_taken_for_a_wrong_orientation(monkeypatch) -> None:
+    made, truth, _ = scene_series(1)
+    engine = type("Right", (_Fixed,), {"matrix": truth["pet"]})
+    monkeypatch.setattr(stage, "load_engine", lambda kind, name: engine)
+    pet = made["pet"]
+    half = pet.grid.shape[0] // 2
+    grid = Grid((half, *pet.grid.shape[1:]), pet.grid.affine, "pet")
+    lower = Volume(np.ascontiguousarray(pet.pixels.data[:half]), grid, pet.pixels.quantity)
+    (registration,) = register(study(made["mr_pre"], replace(pet, pixels=lower)), CONFIG).value
+    assert registration.accepted
+    assert registration.doubts == ()
+
+
+def test_a_doubt_is_recorded_where_the_tiers_look(monkeypatch) -> None:
     made, _, _ = scene_series(1)
-    monkeypatch.setattr(stage, "_DOUBTFUL_PEAK", 99.0)
+    profile = stage.load_profile(CONFIG.register.profile)
+    profile["check"] = {**profile["check"], "doubtful_peak_ratio": 99.0}
+    monkeypatch.setattr(stage, "load_profile", lambda name: profile)
     result = register(study(made["mr_pre"], made["mr_post"]), CONFIG)
     (registration,) = result.value
     assert registration.accepted
-    assert "almost as well" in registration.doubts[0]
+    (doubt,) = registration.doubts
+    assert "almost as well" in doubt
     assert codes(result) == ["W_REGISTRATION"]

@@ -1,12 +1,13 @@
 """Would a series fit better turned or mirrored?  A wrong orientation in the header looks like this.
 
 A trunk is nearly its own mirror image, so a search over small movements settles on a good-looking
-place even when left and right are exchanged.  The other seven orientations of the moving series are
-therefore tried too, each about the centre of either field of view and moved to its own best place.
+place even when left and right are exchanged.  The other seven orientations are therefore tried too,
+along the axes of either grid and of the patient; the best of them move to their own best place.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -14,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from eprimg.engines.registrars.similarity import SimilarityCheck
-from eprimg.model.grid import Grid
 
 __all__ = ["OtherOrientation", "best_other_orientation"]
 
 FloatArray = npt.NDArray[np.float64]
 
-_WORDS = ("left-right", "front-back", "head-feet")
+_MIRRORED = ("left to right", "front to back", "head to foot")
+_AXES = ("left-right", "front-back", "head-foot")
 _CLIMBED = 3
-_STEPS_MM = (8.0, 4.0)
-_MOST_MOVES = 12
+_STEPS_MM_DEG = (8.0, 4.0, 2.0)
+_MOST_MOVES = 6
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -33,7 +34,7 @@ class OtherOrientation:
     Parameters
     ----------
     name : str
-        What was done to the moving series, in words.
+        What the change of orientation is, in words.
     nmi : float
         Normalised mutual information there; NaN when no position could be compared.
     matrix : ndarray, shape (4, 4)
@@ -48,8 +49,9 @@ class OtherOrientation:
 def best_other_orientation(
     check: SimilarityCheck,
     coarse: SimilarityCheck,
-    grids: tuple[Grid, Grid],
-    starts: tuple[npt.ArrayLike, ...],
+    accepted: npt.ArrayLike,
+    *,
+    minimum_overlap_fraction: float,
 ) -> OtherOrientation:
     """Turn and mirror the moving series and return what fits best.
 
@@ -59,79 +61,119 @@ def best_other_orientation(
         Gives the figure that is returned.
     coarse : SimilarityCheck
         The same volumes on a wider lattice, for the search.
-    grids : tuple of Grid
-        The fixed and the moving grid.
-    starts : tuple of array_like, shape (4, 4)
-        Positions to turn and mirror: the accepted one, and the start, which a search that was led
-        astray has not yet moved.
+    accepted : array_like, shape (4, 4)
+        The alignment to be doubted, from the fixed frame to the moving frame.
+    minimum_overlap_fraction : float
+        Positions at which the fields of view overlap less are not compared.
 
     Returns
     -------
     OtherOrientation
         The best of three half turns, three mirrorings along one axis and the mirroring along all
-        three, the axes being those of the series that is turned.
+        three.
     """
-    fixed, moving = grids
-    tried: list[tuple[float, str, FloatArray]] = []
+    search = _Search(coarse, np.asarray(accepted, dtype=float), minimum_overlap_fraction)
+    found = []
     for signs in product((1.0, -1.0), repeat=3):
-        if min(signs) > 0:
-            continue
-        places = []
-        for start in (np.asarray(s, dtype=float) for s in starts):
-            # Whichever of the two series has the wrong header: its own axes and centre count.
-            places += [_turned(moving, signs) @ start, start @ _turned(fixed, signs)]
-        best = max(places, key=lambda place: _fit(coarse, place))
-        tried.append((_fit(coarse, best), _name(moving, signs), best))
-    tried.sort(key=lambda entry: -entry[0])
-    found = OtherOrientation("", float("nan"), np.eye(4))
-    for _, name, place in tried[:_CLIMBED]:
-        place = _climbed(coarse, place)
-        nmi = check.at(place, local=False).nmi
-        if np.isfinite(nmi) and not nmi <= found.nmi:
-            found = OtherOrientation(name, nmi, place)
-    return found
+        if min(signs) < 0:
+            value, place = max(
+                ((search.fit(place), place) for place in search.places(signs)),
+                key=lambda entry: entry[0],
+            )
+            found.append((value, _name(signs), place))
+    found.sort(key=lambda entry: -entry[0])
+    best = OtherOrientation("", float("nan"), np.eye(4))
+    for value, name, place in found[:_CLIMBED]:
+        if value > 0:
+            there = search.climbed(place)
+            # The wider lattice can lead astray: where the climb began counts too.
+            for matrix in (place, there):
+                nmi = check.at(matrix, local=False).nmi
+                if np.isfinite(nmi) and not nmi <= best.nmi:
+                    best = OtherOrientation(name, nmi, matrix)
+    return best
 
 
-def _fit(check: SimilarityCheck, place: FloatArray) -> float:
-    nmi = check.at(place, local=False).nmi
-    return nmi if np.isfinite(nmi) else 0.0
+class _Search:
+    def __init__(self, check: SimilarityCheck, accepted: FloatArray, overlap: float) -> None:
+        self.check = check
+        self.accepted = accepted
+        self.overlap = overlap
+        self.middle = check.grids[0].center_lps_mm
+
+    def fit(self, place: FloatArray) -> float:
+        found = self.check.at(place, local=False)
+        usable = np.isfinite(found.nmi) and found.overlap_fraction >= self.overlap
+        return found.nmi if usable else 0.0
+
+    def places(self, signs: tuple[float, ...]) -> Iterator[FloatArray]:
+        """Yield positions with one change of orientation.
+
+        Pixels stored in the wrong order are turned along the axes of their grid, a wrong patient
+        position along those of the patient.  A search led astray may have turned the series, so the
+        header's angles are tried beside those of the accepted alignment.
+        """
+        fixed, moving = self.check.grids
+        first, second = self.check.centroids_mm
+        for start in (self.accepted, np.eye(4)):
+            for turned in (
+                _about(moving.center_lps_mm, _along(moving.axes_lps, signs)) @ start,
+                start @ _about(self.middle, _along(fixed.axes_lps, signs)),
+                start @ _about(self.middle, np.diag(signs)),
+            ):
+                yield turned
+                centred = np.array(turned)
+                centred[:3, 3] = second - turned[:3, :3] @ first
+                yield centred
+
+    def climbed(self, place: FloatArray) -> FloatArray:
+        """Shift and turn in small steps as long as it gets better."""
+        best = self.fit(place)
+        for step in _STEPS_MM_DEG:
+            for _ in range(_MOST_MOVES):
+                beside = [place @ move for move in _moves(step, self.middle)]
+                values = [self.fit(matrix) for matrix in beside]
+                top = int(np.argmax(values))
+                if values[top] <= best:
+                    break
+                best, place = values[top], beside[top]
+        return place
 
 
-def _climbed(check: SimilarityCheck, place: FloatArray) -> FloatArray:
-    """Shift along the axes as long as it gets better."""
-    best = _fit(check, place)
-    for step in _STEPS_MM:
-        for _ in range(_MOST_MOVES):
-            beside = []
-            for axis, sign in product(range(3), (-step, step)):
-                shifted = np.array(place)
-                shifted[axis, 3] += sign
-                beside.append((_fit(check, shifted), shifted))
-            value, shifted = max(beside, key=lambda entry: entry[0])
-            if value <= best:
-                break
-            best, place = value, shifted
-    return place
+def _along(axes: FloatArray, signs: tuple[float, ...]) -> FloatArray:
+    """Mirror along the axes of a grid that lie nearest to those patient axes."""
+    lengths = np.abs(axes)
+    nearest = max(permutations(range(3)), key=lambda order: sum(lengths[list(order), range(3)]))
+    return np.asarray(axes @ np.diag([signs[axis] for axis in nearest]) @ np.linalg.inv(axes))
 
 
-def _turned(grid: Grid, signs: tuple[float, ...]) -> FloatArray:
-    """Return the map that mirrors along the axes of a grid, about its centre."""
-    axes = grid.axes_lps
+def _about(centre: FloatArray, linear: FloatArray) -> FloatArray:
     matrix = np.eye(4)
-    matrix[:3, :3] = axes @ np.diag(signs) @ np.linalg.inv(axes)
-    centre = grid.center_lps_mm
-    matrix[:3, 3] = centre - matrix[:3, :3] @ centre
+    matrix[:3, :3] = linear
+    matrix[:3, 3] = centre - linear @ centre
     return matrix
 
 
-def _name(grid: Grid, signs: tuple[float, ...]) -> str:
-    """Name a change of orientation by the patient axes nearest to the grid's."""
-    along = np.abs(grid.axes_lps)
-    nearest = max(permutations(range(3)), key=lambda order: sum(along[order, range(3)]))
-    changed = [_WORDS[axis] for axis, sign in sorted(zip(nearest, signs, strict=True)) if sign < 0]
+def _moves(step: float, centre: FloatArray) -> Iterator[FloatArray]:
+    """Yield shifts by so many mm and turns by so many degrees, along and about each axis."""
+    for axis, size in product(range(3), (-step, step)):
+        shift = np.eye(4)
+        shift[axis, 3] = size
+        yield shift
+        angle = np.radians(size)
+        one, two = (axis + 1) % 3, (axis + 2) % 3
+        turn = np.eye(3)
+        turn[one, one] = turn[two, two] = np.cos(angle)
+        turn[two, one] = np.sin(angle)
+        turn[one, two] = -turn[two, one]
+        yield _about(centre, turn)
+
+
+def _name(signs: tuple[float, ...]) -> str:
+    changed = [axis for axis, sign in enumerate(signs) if sign < 0]
     if len(changed) == 1:
-        return f"mirrored {changed[0]}"
+        return f"mirrored {_MIRRORED[changed[0]]}"
     if len(changed) == 3:
         return "mirrored along all three axes"
-    (axis,) = set(_WORDS) - set(changed)
-    return f"turned by 180 degrees about the {axis} axis"
+    (kept,) = {0, 1, 2} - set(changed)
+    return f"turned by 180 degrees about the {_AXES[kept]} axis"

@@ -95,6 +95,10 @@ class CheckSettings:
     identity_tolerance_mr_mm: float
     identity_tolerance_pet_mm: float
     doubtful_consistency_mm: float
+    orientation_grid_mm: float
+    doubtful_share_of_other_orientation: float
+    doubtful_peak_ratio: float
+    doubtful_local_ncc2_mr: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,19 @@ class SimilarityCheck:
         How values are made comparable.
     grid_mm : float
         Distance of the lattice points, taken in whole voxels of the fixed volume.
+
+    Attributes
+    ----------
+    grids : tuple of Grid
+        The fixed and the moving grid.
+    centroids_mm : tuple of ndarray
+        Centres of mass of the comparable values, each in LPS mm of its own frame.
     """
 
     def __init__(
         self, fixed: Volume, moving: Volume, intensity: IntensitySettings, *, grid_mm: float
     ) -> None:
-        self._grids = (fixed.grid, moving.grid)
+        self.grids = (fixed.grid, moving.grid)
         values = comparable_values(fixed, intensity, what="the fixed series")
         steps = tuple(
             max(1, min(round(grid_mm / s), n // 8))
@@ -87,6 +94,7 @@ class SimilarityCheck:
         self._body = self._fixed > self._fixed.mean()
         other = comparable_values(moving, intensity, what="the moving series")
         self._moving = _smoothed(other, moving.grid, grid_mm)
+        self.centroids_mm = (centroid_mm(values, fixed.grid), centroid_mm(other, moving.grid))
         first = np.array([step // 2 for step in steps], dtype=float)
         self._index = fixed.grid.affine @ np.block(
             [[np.diag(np.array(steps, dtype=float)), first[:, None]], [np.zeros((1, 3)), 1.0]]
@@ -111,7 +119,7 @@ class SimilarityCheck:
         """
         from scipy import ndimage
 
-        to_index = np.linalg.inv(self._grids[1].affine) @ np.asarray(matrix) @ self._index
+        to_index = np.linalg.inv(self.grids[1].affine) @ np.asarray(matrix) @ self._index
         warped = ndimage.affine_transform(
             self._moving,
             to_index[:3, :3],
@@ -122,7 +130,7 @@ class SimilarityCheck:
             cval=np.nan,
         )
         inside = np.isfinite(warped)
-        overlap = overlap_fraction(*self._grids, matrix)
+        overlap = overlap_fraction(*self.grids, matrix)
         if np.count_nonzero(inside) < _FEWEST_POINTS:
             return Similarity(float("nan"), float("nan"), overlap)
         warped[~inside] = 0.0

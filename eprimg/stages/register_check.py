@@ -1,0 +1,261 @@
+"""What speaks against an alignment: reasons to refuse it, reasons to doubt it, and the figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from eprimg.config import RegisterConfig
+from eprimg.engines.registrars.contract import RegistrarResult
+from eprimg.engines.registrars.orientation import OtherOrientation, best_other_orientation
+from eprimg.engines.registrars.rigid_settings import CheckSettings, RigidSettings
+from eprimg.engines.registrars.similarity import Similarity, SimilarityCheck
+from eprimg.model.volume import Volume
+
+__all__ = [
+    "Estimate",
+    "Orientation",
+    "list_doubts",
+    "list_faults",
+    "orientation_of",
+    "quality_figures",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How well a series fits as it is, and turned or mirrored.
+
+    Parameters
+    ----------
+    key : str
+        The series.
+    nmi : float
+        Normalised mutual information at the alignment.
+    other : OtherOrientation
+        The best turned or mirrored position.
+    """
+
+    key: str
+    nmi: float
+    other: OtherOrientation
+
+    @property
+    def share(self) -> float:
+        """Mutual information (NMI minus 1) of the other orientation, as a share of this one's."""
+        if not np.isfinite(self.other.nmi):
+            return 0.0
+        here = self.nmi - 1.0
+        return (self.other.nmi - 1.0) / here if here > 0 else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A registration before it is judged.
+
+    Parameters
+    ----------
+    result : RegistrarResult
+        What the engine found.
+    header, start, after : Similarity
+        Figures at the header's position, where the search began, and at the result.
+    orientation : Orientation
+        The series' other orientations; for PET through CT that of the two which fits worse.
+    both_mr : bool
+        Whether MR was aligned with MR.
+    peak : float
+        Mutual information (minus 1) over that of the best of six displaced positions.
+    moved_center_mm, rotated_deg, moved_rms_mm : float
+        Size of the movement that was found.
+    """
+
+    result: RegistrarResult
+    header: Similarity
+    start: Similarity
+    after: Similarity
+    orientation: Orientation
+    both_mr: bool
+    peak: float
+    moved_center_mm: float
+    rotated_deg: float
+    moved_rms_mm: float
+
+
+def orientation_of(
+    key: str,
+    fixed: Volume,
+    moving: Volume,
+    check: SimilarityCheck,
+    matrix: npt.ArrayLike,
+    rules: RigidSettings,
+) -> Orientation:
+    """Compare an alignment with the other orientations of the moving series.
+
+    Parameters
+    ----------
+    key : str
+        The moving series.
+    fixed, moving : Volume
+        Comparable volumes.
+    check : SimilarityCheck
+        The same two volumes, prepared.
+    matrix : array_like, shape (4, 4)
+        The alignment.
+    rules : RigidSettings
+        The profile.
+
+    Returns
+    -------
+    Orientation
+        Both figures.
+    """
+    coarse = SimilarityCheck(
+        fixed, moving, rules.intensity, grid_mm=rules.check.orientation_grid_mm
+    )
+    other = best_other_orientation(
+        check, coarse, matrix, minimum_overlap_fraction=rules.check.minimum_overlap_fraction
+    )
+    return Orientation(key, check.at(matrix, local=False).nmi, other)
+
+
+def quality_figures(estimate: Estimate, *, through_ct: bool) -> dict[str, float]:
+    """Return the named figures of a registration.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        The registration.
+    through_ct : bool
+        Whether the CT was aligned in the place of PET.
+
+    Returns
+    -------
+    dict
+        Figures with the unit in the name.
+    """
+    result = estimate.result
+    polished = result.polish_moved_mm if result.polish_kept else 0.0
+    qc = {
+        "nmi_before": estimate.header.nmi,
+        "nmi_start": estimate.start.nmi,
+        "nmi_after": estimate.after.nmi,
+        "nmi_other_orientation": estimate.orientation.other.nmi,
+        "other_orientation_share": estimate.orientation.share,
+        "nmi_peak_ratio": estimate.peak,
+        "ncc_before": estimate.header.local_ncc2,
+        "ncc_after": estimate.after.local_ncc2,
+        "moved_center_mm": estimate.moved_center_mm,
+        "moved_rms_mm": estimate.moved_rms_mm,
+        "rotated_deg": estimate.rotated_deg,
+        "overlap_fraction": estimate.after.overlap_fraction,
+        "consistency_mm": result.consistency_mm,
+        # The two passes answer to different metrics: their disagreement is part of the error.
+        "registration_error_mm": max(result.consistency_mm, polished),
+        "through_ct": float(through_ct),
+    }
+    if np.isfinite(result.polish_moved_mm):
+        qc["polish_moved_mm"] = result.polish_moved_mm
+    return qc
+
+
+def list_faults(estimate: Estimate, limits: RegisterConfig, check: CheckSettings) -> list[str]:
+    """Return the reasons to refuse a registration.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        The registration.
+    limits : RegisterConfig
+        The user's limits.
+    check : CheckSettings
+        The profile's limits.
+
+    Returns
+    -------
+    list of str
+        Reasons in words; empty when it is accepted.
+    """
+    faults = []
+    if estimate.after.overlap_fraction < check.minimum_overlap_fraction:
+        faults.append(
+            f"only {100 * estimate.after.overlap_fraction:.0f} % of the smaller field of view is "
+            f"in both (at least {100 * check.minimum_overlap_fraction:.0f} %)"
+        )
+    if estimate.moved_center_mm > limits.max_moved_mm:
+        faults.append(
+            f"the centre would move by {estimate.moved_center_mm:.1f} mm, more than "
+            f"register.max_moved_mm = {limits.max_moved_mm:g}"
+        )
+    if estimate.rotated_deg > limits.max_rotated_deg:
+        faults.append(
+            f"the series would turn by {estimate.rotated_deg:.1f} degrees, more than "
+            f"register.max_rotated_deg = {limits.max_rotated_deg:g}"
+        )
+    if not np.isfinite(estimate.after.nmi):
+        return [*faults, "too few points lie in both series to compare them"]
+    for name, before in (("header's", estimate.header.nmi), ("start's", estimate.start.nmi)):
+        if np.isfinite(before) and (
+            estimate.after.nmi - 1.0 < check.smallest_share_of_start * (before - 1.0)
+        ):
+            faults.append(
+                f"mutual information fell below the {name} ({before:.4f} to "
+                f"{estimate.after.nmi:.4f})"
+            )
+            break
+    turned = estimate.orientation
+    if turned.share > 1.0:
+        faults.append(
+            f"{turned.key} fits better {turned.other.name} (mutual information "
+            f"{turned.other.nmi:.4f} instead of {turned.nmi:.4f}): check the patient position and "
+            "the orientation in the headers of both series"
+        )
+    if not estimate.peak > 1.0:
+        faults.append(
+            f"a position {check.displaced_mm:g} mm away looks as good (mutual information)"
+        )
+    return faults
+
+
+def list_doubts(estimate: Estimate, check: CheckSettings) -> list[str]:
+    """Return the reasons to doubt a registration that is accepted.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        The registration.
+    check : CheckSettings
+        The profile's limits.
+
+    Returns
+    -------
+    list of str
+        Reasons in words.
+    """
+    doubts = []
+    before, after = estimate.header.local_ncc2, estimate.after.local_ncc2
+    if np.isfinite(before) and after < check.smallest_share_of_start * before:
+        doubts.append(f"the local correlation fell ({before:.3f} to {after:.3f})")
+    if estimate.result.consistency_mm > check.doubtful_consistency_mm:
+        doubts.append(
+            f"two estimates disagree by {estimate.result.consistency_mm:.1f} mm (more than "
+            f"{check.doubtful_consistency_mm:g} mm)"
+        )
+    turned = estimate.orientation
+    if turned.share > check.doubtful_share_of_other_orientation:
+        doubts.append(
+            f"{turned.key} fits nearly as well {turned.other.name} (mutual information "
+            f"{turned.other.nmi:.4f} and {turned.nmi:.4f})"
+        )
+    if estimate.peak < check.doubtful_peak_ratio:
+        doubts.append(
+            f"a position {check.displaced_mm:g} mm away fits almost as well (ratio of mutual "
+            f"information {estimate.peak:.3f}, below {check.doubtful_peak_ratio:g})"
+        )
+    if estimate.both_mr and after < check.doubtful_local_ncc2_mr:
+        doubts.append(
+            f"the two MR series hardly resemble each other (local correlation {after:.2f}, "
+            f"below {check.doubtful_local_ncc2_mr:g})"
+        )
+    return doubts

@@ -1,0 +1,105 @@
+"""Reasons to refuse and to doubt, from figures made up by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from eprimg.config import Config
+from eprimg.engines.registrars.contract import RegistrarResult
+from eprimg.engines.registrars.orientation import OtherOrientation
+from eprimg.engines.registrars.rigid_settings import RigidSettings, load_profile
+from eprimg.engines.registrars.similarity import Similarity
+from eprimg.stages.register_check import (
+    Estimate,
+    Orientation,
+    list_doubts,
+    list_faults,
+    quality_figures,
+)
+
+LIMITS = Config().register
+CHECK = RigidSettings.from_mapping(load_profile(LIMITS.profile)).check
+
+
+def orientation(other_nmi: float, nmi: float = 1.4) -> Orientation:
+    return Orientation("pet", nmi, OtherOrientation("mirrored left to right", other_nmi, np.eye(4)))
+
+
+GOOD = Estimate(
+    result=RegistrarResult(np.eye(4), np.eye(4), "identity", 0.3),
+    header=Similarity(1.2, 0.4, 0.9),
+    start=Similarity(1.3, 0.5, 0.9),
+    after=Similarity(1.4, 0.8, 0.9),
+    orientation=orientation(1.3),
+    both_mr=False,
+    peak=1.2,
+    moved_center_mm=5.0,
+    rotated_deg=2.0,
+    moved_rms_mm=6.0,
+)
+
+
+def test_nothing_speaks_against_a_good_one() -> None:
+    assert list_faults(GOOD, LIMITS, CHECK) == []
+    assert list_doubts(GOOD, CHECK) == []
+    assert list_doubts(replace(GOOD, both_mr=True), CHECK) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"orientation": orientation(1.41)}, "pet fits better mirrored left to right"),
+        ({"peak": 0.99}, "looks as good"),
+        ({"peak": float("nan")}, "looks as good"),
+        ({"after": Similarity(float("nan"), float("nan"), 0.9)}, "too few points"),
+        ({"after": Similarity(1.1, 0.8, 0.9)}, "mutual information fell"),
+        ({"after": Similarity(1.4, 0.8, 0.1)}, "field of view"),
+        ({"moved_center_mm": 1000.0}, "register.max_moved_mm"),
+        ({"rotated_deg": 179.0}, "register.max_rotated_deg"),
+    ],
+)
+def test_one_fault_at_a_time(changes: dict[str, object], words: str) -> None:
+    (fault,) = list_faults(replace(GOOD, **changes), LIMITS, CHECK)
+    assert words in fault
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"orientation": orientation(1.39)}, "nearly as well mirrored left to right"),
+        ({"peak": 1.029}, "almost as well"),
+        ({"both_mr": True, "after": Similarity(1.4, 0.6, 0.9)}, "two MR series"),
+        ({"header": Similarity(1.2, 0.9, 0.9)}, "local correlation fell"),
+        (
+            {"result": RegistrarResult(np.eye(4), np.eye(4), "identity", 2.5)},
+            "two estimates disagree by 2.5 mm",
+        ),
+    ],
+)
+def test_one_doubt_at_a_time(changes: dict[str, object], words: str) -> None:
+    estimate = replace(GOOD, **changes)
+    assert list_faults(estimate, LIMITS, CHECK) == []
+    (doubt,) = list_doubts(estimate, CHECK)
+    assert words in doubt
+
+
+def test_pet_is_not_held_to_the_correlation_of_two_mr() -> None:
+    assert list_doubts(replace(GOOD, after=Similarity(1.4, 0.5, 0.9)), CHECK) == []
+
+
+def test_share_of_the_other_orientation_by_hand() -> None:
+    assert orientation(1.3).share == pytest.approx(0.75)  # 0.3 / 0.4
+    # Nothing could be compared: no reason against the alignment.
+    assert orientation(float("nan")).share == 0.0
+    assert orientation(1.1, nmi=1.0).share == float("inf")
+
+
+def test_figures_name_the_other_orientation() -> None:
+    figures = quality_figures(GOOD, through_ct=True)
+    assert figures["nmi_other_orientation"] == 1.3
+    assert figures["other_orientation_share"] == pytest.approx(0.75)
+    assert figures["through_ct"] == 1.0
+    assert figures["registration_error_mm"] == 0.3
