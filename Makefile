@@ -7,12 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 DEMO_OUT ?= demo
 
-.PHONY: help install dev system demo test lint types contracts unit docs wheel bench validate clean
+.PHONY: help install dev system demo test lint unit docs wheel bench bench-gui soak validate clean
 
 help:
 	@echo "make demo   install, make a phantom study as DICOM, measure it, compare with the truth"
 	@echo "make test   install what the tests need, then run all checks"
 	@echo "make bench  ratios against peers and limits (docs/validation/performance.md)"
+	@echo "make bench-gui  how long the windows take (docs/validation/windows.md)"
+	@echo "make soak   the batch engine under kill -9, a full disk and SLURM (docs/validation/batch.md)"
 	@echo "make validate  accuracy tables of docs/validation"
 	@echo "make docs   build the documentation into docs/_build/html"
 	@echo "make lint   ruff, codespell, mypy, import contracts"
@@ -32,12 +34,18 @@ install: $(VENV)/installed
 
 dev: $(VENV)/installed-dev
 
-# The DICOM validator is a system package; CI installs it, elsewhere the test says that it is absent.
+# What the tests need beyond Python: a DICOM validator, and a screen in memory with software OpenGL for
+# the windows.  Installed where that is possible; elsewhere the tests that need them say so (and fail in CI).
+GLIB := $(shell apt-cache show libglib2.0-0t64 >/dev/null 2>&1 && echo libglib2.0-0t64 || echo libglib2.0-0)
+SYSTEM_PACKAGES := dicom3tools xvfb xauth libegl1 libdbus-1-3 libfontconfig1 $(GLIB) libxkbcommon0 \
+  libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-keysyms1 libxcb-shape0
 system:
-	@command -v dciodvfy >/dev/null 2>&1 || { \
+	@dpkg -s $(SYSTEM_PACKAGES) >/dev/null 2>&1 || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
-	    apt-get update -qq && apt-get install -y -qq --no-install-recommends dicom3tools >/dev/null; \
-	  else echo "dciodvfy (Debian package dicom3tools) is absent: its test will be skipped"; fi; }
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	      apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null; \
+	  else echo "some of these system packages are absent, tests that need them are skipped:"; \
+	    echo "$(SYSTEM_PACKAGES)"; fi; }
 
 demo: install
 	$(BIN)/eprimg demo --out $(DEMO_OUT) --overwrite
@@ -50,7 +58,7 @@ lint: dev
 	$(BIN)/lint-imports
 
 unit: dev system
-	$(BIN)/python -m pytest --cov --cov-report=term -p no:cacheprovider
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term -p no:cacheprovider
 
 docs: dev
 	$(BIN)/python docs/generate.py
@@ -74,6 +82,14 @@ $(VENV)/installed-bench: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-bench
 	$(BIN)/python -m tests.benchmarks.run_all
+
+# The windows' times, on a screen in memory with software OpenGL.
+bench-gui: dev system
+	xvfb-run -a -s "-screen 0 1600x1000x24" $(BIN)/python -m tests.benchmarks.bench_gui
+
+# Sixty studies, ten of them bad, with everything killed that can be killed; and a SLURM of one node.
+soak: dev
+	$(BIN)/python -m tests.soak
 
 validate: dev
 	$(BIN)/python -m tests.kernels.r2star_reference_object

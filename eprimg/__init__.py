@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eprimg.config import Config, load_config
-    from eprimg.errors import EprimgError
+    from eprimg.errors import Cancelled, EprimgError
     from eprimg.io.study import read_study
     from eprimg.kernels.r2star import fit_r2star
     from eprimg.model.case import Case
     from eprimg.model.study import Study
-    from eprimg.pipeline import export_case, run
+    from eprimg.pipeline import export_case, run, run_folder
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Cancelled",
     "Case",
     "Config",
     "EprimgError",
@@ -30,9 +31,11 @@ __all__ = [
     "load_config",
     "read_study",
     "run",
+    "run_folder",
 ]
 
 _HOMES = {
+    "Cancelled": "eprimg.errors",
     "Case": "eprimg.model.case",
     "Config": "eprimg.config",
     "EprimgError": "eprimg.errors",
@@ -41,6 +44,7 @@ _HOMES = {
     "load_config": "eprimg.config",
     "read_study": "eprimg.io.study",
     "run": "eprimg.pipeline",
+    "run_folder": "eprimg.pipeline",
     "export_case": "eprimg.pipeline",
 }
 

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from eprimg import __version__
+from eprimg import __version__, cli_batch
 from eprimg.cli_show import err, out, progress, show_case, show_findings, show_index
 from eprimg.config import Config, load_config
 from eprimg.errors import (
@@ -35,6 +35,10 @@ EXIT_CODES = {
     5: "geometry, registration or an engine failed",
     6: "the output cannot be written, or is already there",
     7: "the comparison with the truth failed (demo)",
+    8: "some studies were refused (batch)",
+    9: "some studies failed (batch)",
+    10: "the engine was lost, or studies wait: run the same command again to resume (batch)",
+    130: "stopped by Ctrl-C",
 }
 
 app = typer.Typer(
@@ -49,6 +53,8 @@ map_app = typer.Typer(no_args_is_help=True, help="Just a map, from one series.")
 config_app = typer.Typer(no_args_is_help=True, help="Settings.")
 app.add_typer(map_app, name="map")
 app.add_typer(config_app, name="config")
+app.command()(cli_batch.batch)
+app.command()(cli_batch.status)
 
 Folder = Annotated[Path, typer.Argument(help="Folder with the study (DICOM, or NIfTI), or a file.")]
 OutFolder = Annotated[Path, typer.Option("--out", help="Output folder; must be new.")]
@@ -88,12 +94,18 @@ def scan(
 
 @app.command()
 def run(
-    folder: Folder,
     out_folder: OutFolder,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Folder with the study; with --case: where it lies now, if moved."),
+    ] = None,
     config_file: ConfigFile = None,
     assignments: Assignments = None,
     study_file: Annotated[
         Path | None, typer.Option("--study", help="Study file (TOML): roles, facts, masks.")
+    ] = None,
+    saved_case: Annotated[
+        Path | None, typer.Option("--case", help="Saved case: its regions and facts are used.")
     ] = None,
     accept_candidates: Annotated[
         bool, typer.Option(help="Treat automatic regions as confirmed, so that they get tiers.")
@@ -106,40 +118,98 @@ def run(
 ) -> None:
     """Measure a study: maps, lesion table, tiers, report."""
     from eprimg import pipeline
-    from eprimg.io.output_folder import check_target, is_done, output_path
-    from eprimg.io.study import read_study
-    from eprimg.io.study_plan import check_plan, plan_study
+    from eprimg.io.output_folder import output_path
 
-    config = load_config(config_file, assignments or ())
+    if folder is None and saved_case is None:
+        raise typer.BadParameter("give the folder of a study, or --case with a saved case")
+    config = load_config(config_file)
+    if saved_case is not None and config_file is None:
+        from eprimg.io.saved_case import load_saved_case
+
+        config = load_saved_case(saved_case, source=folder).config
+    config = config.with_assignments(assignments or ())
     if accept_candidates:
         config = config.with_settings({"segment": {"accept_candidates": True}})
-    pipeline.check_settings(config)
-    check_target(out_folder, overwrite=overwrite, resume=resume, source=folder)
-    clock = time.perf_counter()
-    with progress() as tell:
-        plan = plan_study(folder, study_file=study_file, progress=tell)
-        if dry_run:
-            doubts = check_plan(plan, config)
-        else:
-            study = read_study(folder, plan=plan, config=config, progress=tell)
-    seconds = {"read": time.perf_counter() - clock}
     if dry_run:
-        show_index(plan.index)
-        show_findings((*plan.findings, *doubts))
-        out.print(
-            f"would run: {', '.join(pipeline.STAGES)}; would write to {out_folder}", markup=False
-        )
+        _show_plan(folder, out_folder, config, study_file, saved_case, overwrite, resume)
         return
-    if resume and is_done(out_folder, study.value.input_hash, pipeline.settings_hash(config)):
+    with progress() as tell:
+        case = pipeline.run_folder(
+            folder,
+            out_folder,
+            config,
+            study_file=study_file,
+            saved_case=saved_case,
+            overwrite=overwrite,
+            resume=resume,
+            progress=tell,
+        )
+    if not case.provenance.finished:
         out.print(f"already there, same input, settings and version: {out_folder}", markup=False)
         return
-    with progress() as tell:
-        case = pipeline.run(
-            study.value, config, findings=study.findings, seconds=seconds, progress=tell
-        )
-        pipeline.export_case(case, config, out_folder, overwrite=overwrite or resume, progress=tell)
     show_case(case)
     out.print(f"report: {output_path(out_folder, 'report')}", markup=False, soft_wrap=True)
+
+
+def _show_plan(
+    folder: Path | None,
+    out_folder: Path,
+    config: Config,
+    study_file: Path | None,
+    saved_case: Path | None,
+    overwrite: bool,
+    resume: bool,
+) -> None:
+    """Say what a run would do, after every check that needs no pixel."""
+    from eprimg import pipeline
+    from eprimg.io.study_plan import check_plan
+
+    with progress() as tell:
+        plan = pipeline.plan_folder(
+            folder,
+            out_folder,
+            config,
+            study_file=study_file,
+            saved_case=saved_case,
+            overwrite=overwrite,
+            resume=resume,
+            progress=tell,
+        ).plan
+        doubts = check_plan(plan, config)
+    show_index(plan.index)
+    show_findings((*plan.findings, *doubts))
+    out.print(f"would run: {', '.join(pipeline.STAGES)}; would write to {out_folder}", markup=False)
+
+
+@app.command()
+def view(
+    path: Annotated[Path, typer.Argument(help="Folder with the study, or a saved case.")],
+) -> None:
+    """Open a study or a saved case in the napari reading room."""
+    import subprocess
+    from importlib.util import find_spec
+
+    from eprimg.errors import EngineUnavailable, InputError
+
+    if not path.exists():
+        raise InputError(
+            "there is no such folder or file", code="E_EMPTY", where=path.name, value=str(path)
+        )
+    bindings = ("PySide6", "PyQt6", "PyQt5", "PySide2")
+    missing = [n for n in ("napari", "napari_eprimg", "qtpy") if find_spec(n) is None]
+    if not any(find_spec(name) for name in bindings):
+        missing.append("a Qt binding")
+    if missing:
+        raise EngineUnavailable(
+            f"the reading room needs what is not installed: {', '.join(missing)}",
+            code="E_VIEWER",
+            where=sys.executable,
+            action='install them into this Python: pip install "napari[pyside6]"',
+        )
+    # A process of its own: eprimg never imports Qt, and a crash of a window stays there.
+    done = subprocess.run([sys.executable, "-m", "napari_eprimg", str(path)], check=False)
+    if done.returncode:
+        raise typer.Exit(done.returncode if done.returncode > 0 else 128 - done.returncode)
 
 
 @map_app.command("r2star")

@@ -7,9 +7,10 @@ which knows nothing of eprimg can still catch it.  The texts behind the codes li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 __all__ = [
+    "Cancelled",
     "ClockError",
     "ConfigError",
     "EngineError",
@@ -20,6 +21,7 @@ __all__ = [
     "MissingTagError",
     "OutputError",
     "UnitsError",
+    "cancellable",
     "raise_faults",
 ]
 
@@ -140,6 +142,55 @@ class OutputError(EprimgError, OSError):
         EprimgError.__init__(
             self, message, code=code, where=where, value=value, action=action, faults=faults
         )
+
+
+class Cancelled(EprimgError, InterruptedError):  # noqa: N818 (a decision, not a fault)
+    """The caller stopped a step; nothing was written or changed.
+
+    Parameters
+    ----------
+    message : str
+        What was stopped.
+    code, where, value, action, faults
+        As in `EprimgError`.
+    """
+
+    def __init__(
+        self,
+        message: str = "the work was stopped; nothing was written or changed",
+        *,
+        code: str = "E_CANCELLED",
+        where: str | None = None,
+        value: object = None,
+        action: str | None = None,
+        faults: Sequence[EprimgError] = (),
+    ) -> None:
+        EprimgError.__init__(
+            self, message, code=code, where=where, value=value, action=action, faults=faults
+        )
+
+
+def cancellable(
+    progress: Callable[[str, float], object] | None,
+) -> Callable[[str, float], None]:
+    """Make a progress callback that stops the work when the caller's returns False.
+
+    Parameters
+    ----------
+    progress : callable or None
+        Called with words and the finished share; it may raise `Cancelled`, or return False.
+
+    Returns
+    -------
+    callable
+        Passes the call on and raises `Cancelled` when False came back; does nothing for None.
+    """
+
+    def tell(words: str, share: float) -> None:
+        if progress is not None and progress(words, share) is False:
+            raise Cancelled(where=words)
+
+    return tell
 
 
 def raise_faults(faults: Sequence[EprimgError]) -> None:

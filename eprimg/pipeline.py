@@ -5,127 +5,47 @@ The command line, the batch engine and the plugin all call `run`; nobody else or
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import platform
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from eprimg.config import Config
-from eprimg.errors import ConfigError
-from eprimg.model.case import Case, Finding, Provenance
-from eprimg.model.lesions import RegionSource
+from eprimg.errors import ConfigError, cancellable
+from eprimg.folder_plan import FolderPlan, plan_folder
+from eprimg.model.case import Case, Finding, Provenance, Severity
+from eprimg.model.lesions import LesionSet
 from eprimg.model.study import Study
+from eprimg.model.tiers import TierScheme
+from eprimg.provenance import (
+    check_settings,
+    engines_of,
+    peak_memory_mb,
+    settings_hash,
+    versions,
+)
 
-__all__ = ["STAGES", "Progress", "check_settings", "export_case", "run", "settings_hash"]
+__all__ = [
+    "STAGES",
+    "FolderPlan",
+    "Progress",
+    "check_settings",
+    "export_case",
+    "plan_folder",
+    "run",
+    "run_folder",
+    "settings_hash",
+]
 
-Progress = Callable[[str, float], None]
-"""Called with words for a person and the finished share (0 to 1)."""
+Progress = Callable[[str, float], object]
+"""Called with words for a person and the finished share (0 to 1).  It stops the work within a
+second by raising `eprimg.errors.Cancelled`, or by returning False; nothing is then changed."""
 
 STAGES = ("register", "quantify", "segment", "measure", "stratify")
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    import eprimg
-
-    packages = (
-        "numpy",
-        "scipy",
-        "numba",
-        "SimpleITK",
-        "nibabel",
-        "pydicom",
-        "highdicom",
-        "scikit-image",
-        "matplotlib",
-    )
-    return {
-        "eprimg": eprimg.__version__,
-        "python": platform.python_version(),
-        **{p: version(p) for p in packages},
-    }
-
-
-def _peak_memory_mb() -> float:
-    """Peak resident memory of this process, without what its parent held when it started it."""
-    with contextlib.suppress(OSError), Path("/proc/self/status").open(encoding="ascii") as status:
-        for line in status:
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024.0
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return float("nan")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024.0 * 1024.0 if platform.system() == "Darwin" else 1024.0)
-
-
-def settings_hash(config: Config) -> str:
-    """Hash the settings together with the content of the scheme and cohort files they name.
-
-    Parameters
-    ----------
-    config : Config
-        Settings.
-
-    Returns
-    -------
-    str
-        SHA-256; it changes when a cut-off changes, even in a file of the same name.
-
-    Raises
-    ------
-    ConfigError
-        ``E_SCHEME`` or ``E_COHORT``.
-    """
-    from eprimg.io.schemes import load_cohort, load_schemes
-
-    cohorts = load_cohort(config.stratify.cohort_file) if config.stratify.cohort_file else ()
-    text = f"{config.hash} {load_schemes(config.stratify)!r} {cohorts!r}"
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def check_settings(config: Config) -> None:
-    """Refuse settings that name what is not there, before any work is done.
-
-    Parameters
-    ----------
-    config : Config
-        Settings.
-
-    Raises
-    ------
-    EprimgError
-        ``E_ENGINE``, ``E_CONFIG``, ``E_SCHEME`` or ``E_COHORT``.
-    """
-    from eprimg.engines.registrars.rigid_settings import load_profile
-    from eprimg.registry import load_engine
-
-    load_engine("registrar", config.register.engine)
-    load_engine("segmenter", config.segment.engine)
-    load_profile(config.register.profile)
-    settings_hash(config)
-
-
-def _engines(case: Case, config: Config) -> dict[str, str]:
-    """Name the engines that made something of this case."""
-    used = {}
-    engines = sorted({r.engine for r in case.registrations})
-    if engines:
-        used["registrar"] = ", ".join(engines)
-    if case.lesions is not None and any(
-        r.source != RegionSource.MASK for r in case.lesions.regions
-    ):
-        used["segmenter"] = config.segment.engine
-    if any(key.startswith("r2star") for key in case.maps):
-        used["r2star"] = config.r2star.method
-    return used
 
 
 def _span(start: str | None, stop: str | None) -> tuple[int, int]:
@@ -146,8 +66,27 @@ def _span(start: str | None, stop: str | None) -> tuple[int, int]:
     return first, last
 
 
-def _advance(stage: str, case: Case, config: Config, progress: Progress) -> Case:
+@dataclass(frozen=True, eq=False, slots=True)
+class _Asked:
+    """What a run was asked for, beside its settings."""
+
+    config: Config
+    ids: Collection[int] | None = None
+    regions: LesionSet | None = None
+    native: Mapping[str, LesionSet] = field(default_factory=dict)
+    schemes: tuple[TierScheme, ...] | None = None
+
+
+def _given_regions(case: Case, asked: _Asked) -> Case:
+    """Put regions that were handed in where the segment stage would have put its own."""
+    return replace(
+        case, lesions=asked.regions, native_lesions=asked.native, drawn_lesions=asked.native
+    )
+
+
+def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, float], None]) -> Case:
     """Run one stage and grow the case by what it returns."""
+    config = asked.config
     findings: tuple[Finding, ...]
     if stage == "register":
         from eprimg.stages.register import register
@@ -164,9 +103,23 @@ def _advance(stage: str, case: Case, config: Config, progress: Progress) -> Case
     elif stage == "segment":
         from eprimg.stages.segment import segment
 
-        segmented = segment(case.study, case.maps, config, registrations=case.registrations)
-        case = replace(case, lesions=segmented.value.lesions, native_lesions=segmented.value.native)
-        findings = segmented.findings
+        if asked.regions is not None:
+            case = _given_regions(case, asked)
+            text = "Regions were handed in with the run; masks in the folder were not used."
+            findings = (Finding("I_REGIONS_GIVEN", Severity.INFO, asked.regions.origin, text),)
+        else:
+            made = segment(
+                case.study,
+                case.maps,
+                config,
+                registrations=case.registrations,
+                progress=progress,
+            )
+            drawn = made.value.native
+            case = replace(
+                case, lesions=made.value.lesions, native_lesions=drawn, drawn_lesions=drawn
+            )
+            findings = made.findings
     elif stage == "measure":
         from eprimg.stages.measure import measure
 
@@ -179,7 +132,10 @@ def _advance(stage: str, case: Case, config: Config, progress: Progress) -> Case
             case.registered,
             case.lesions,
             config,
-            native=case.native_lesions,
+            native=case.drawn_lesions or case.native_lesions,
+            before=case.native_lesions,
+            ids=asked.ids,
+            progress=progress,
         )
         case = replace(
             case, lesions=measured.value.lesions, native_lesions=measured.value.native_lesions
@@ -189,7 +145,7 @@ def _advance(stage: str, case: Case, config: Config, progress: Progress) -> Case
         from eprimg.io.schemes import load_cohort, load_schemes
         from eprimg.stages.stratify import stratify
 
-        schemes = load_schemes(config.stratify)
+        schemes = asked.schemes if asked.schemes is not None else load_schemes(config.stratify)
         cohorts = load_cohort(config.stratify.cohort_file) if config.stratify.cohort_file else ()
         placed = stratify(case.study, case.lesions, config, schemes=schemes, cohorts=cohorts)
         case = replace(
@@ -199,7 +155,16 @@ def _advance(stage: str, case: Case, config: Config, progress: Progress) -> Case
             patient_tiers=placed.value.patient_tiers,
         )
         findings = placed.findings
-    return replace(case, findings=case.findings + tuple(findings))
+    return replace(case, findings=_with_findings(case.findings, findings, stage))
+
+
+def _with_findings(
+    before: tuple[Finding, ...], noticed: Sequence[Finding], stage: str
+) -> tuple[Finding, ...]:
+    """Put a stage's findings in the place of those of its earlier run, in the order of stages."""
+    found = [f for f in before if f.stage != stage] + [replace(f, stage=stage) for f in noticed]
+    # Stable: what was noticed before the first stage keeps the head.
+    return tuple(sorted(found, key=lambda f: STAGES.index(f.stage) if f.stage in STAGES else -1))
 
 
 def run(
@@ -209,6 +174,10 @@ def run(
     case: Case | None = None,
     start: str | None = None,
     stop: str | None = None,
+    ids: Collection[int] | None = None,
+    regions: LesionSet | None = None,
+    native: Mapping[str, LesionSet] | None = None,
+    schemes: Sequence[TierScheme] | None = None,
     findings: tuple[Finding, ...] = (),
     seconds: Mapping[str, float] | None = None,
     progress: Progress | None = None,
@@ -225,25 +194,46 @@ def run(
         A case to go on from, e.g. after an edit; needed when ``start`` is not the first stage.
     start, stop : str, optional
         First and last stage to run (`STAGES`); all of them when left out.
+    ids : collection of int, optional
+        Measure only these regions again, the others keep their numbers; see
+        `eprimg.stages.affected.affected_regions`.  All when left out.
+    regions : LesionSet, optional
+        Regions on the reference grid that take the place of those that the segment stage would
+        find; that stage is then not run.
+    native : Mapping of str to LesionSet, optional
+        With ``regions``: those that were drawn on another grid than the reference, as in
+        `Case.drawn_lesions`.
+    schemes : sequence of TierScheme, optional
+        Tier schemes that take the place of those that the settings name, e.g. with other cut-offs;
+        one that differs from its namesake is marked as edited and not validated.
     findings : tuple of Finding
         What reading noticed; kept at the head of the case's findings.
     seconds : Mapping of str to float, optional
         What was spent before, e.g. on reading; kept in the provenance.
     progress : callable, optional
-        Called with words and the finished share.
+        Called with words and the finished share, several times a second; see `Progress`.
 
     Returns
     -------
     Case
-        Everything that is known; nothing has been written to disk.
+        Everything that is known; nothing has been written to disk.  The findings of a stage that
+        is run again take the place of its earlier ones.
 
     Raises
     ------
+    Cancelled
+        ``E_CANCELLED`` when ``progress`` asked for it.
     EprimgError
         When an input cannot be used.
     """
     config = config or Config()
     first, last = _span(start, stop)
+    if schemes is not None:
+        from eprimg.io.schemes import load_schemes
+        from eprimg.stages.stratify import marked_schemes
+
+        schemes = marked_schemes(schemes, load_schemes(config.stratify))
+    asked = _Asked(config, ids, regions, native or {}, schemes)
     if case is None:
         if first > 0:
             raise ConfigError(
@@ -251,37 +241,141 @@ def run(
                 code="E_STAGE",
                 value=start,
             )
-        case = Case(study=study, findings=findings)
+        case = Case(study, findings=tuple(replace(f, stage=f.stage or "read") for f in findings))
     else:
         case = replace(case, study=study)
+    if regions is not None and first > STAGES.index("segment"):
+        case = _given_regions(case, asked)
+    watched = cancellable(progress)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     spent = {**(seconds or {}), **case.provenance.seconds}
     for number, stage in enumerate(STAGES[first : last + 1]):
         count = last - first + 1
 
         def tell(words: str, share: float, *, number: int = number, count: int = count) -> None:
-            if progress is not None:
-                progress(words, (number + min(max(share, 0.0), 1.0)) / count)
+            watched(words, (number + min(max(share, 0.0), 1.0)) / count)
 
         tell(stage, 0.0)
         clock = time.perf_counter()
-        case = _advance(stage, case, config, tell)
+        case = _advance(stage, case, asked, tell)
         spent[stage] = time.perf_counter() - clock
         tell(stage, 1.0)
     return replace(
         case,
         provenance=Provenance(
-            versions=_versions(),
-            config_hash=settings_hash(config),
+            versions=versions(),
+            config_hash=settings_hash(config, schemes),
             input_hash=study.input_hash,
             started=case.provenance.started or started,
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             seconds=spent,
-            peak_memory_mb=_peak_memory_mb(),
-            engines=_engines(case, config),
+            peak_memory_mb=peak_memory_mb(),
+            engines=engines_of(case, config),
             threads=config.threads or (os.cpu_count() or 1),
         ),
     )
+
+
+def run_folder(
+    folder: Path | str | None,
+    out: Path | str,
+    config: Config | None = None,
+    *,
+    study_file: Path | str | None = None,
+    facts: Mapping[str, Any] | None = None,
+    saved_case: Path | str | None = None,
+    plan: FolderPlan | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Case:
+    """Plan, read, run and export one study: what ``eprimg run`` does.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Folder with the study; None: the one that the saved case names.
+    out : Path
+        Output folder.
+    config : Config, optional
+        Settings; those of the saved case, else the defaults, when left out.
+    study_file : Path, optional
+        ``study.toml``; when left out, one that lies in the folder itself is taken.
+    facts : Mapping, optional
+        What was said besides the file, laid over it and recorded as entered; see
+        `eprimg.io.study_file.parse_study_file`.
+    saved_case : Path, optional
+        A saved reading: its regions, roles, entered facts and schemes are used.
+    plan : FolderPlan, optional
+        What `plan_folder` gave for the same study, so that the headers are not read again; it
+        takes the place of settings, study file, facts and saved case.
+    overwrite : bool
+        Replace an earlier output folder of eprimg.
+    resume : bool
+        Do nothing when the same run is already there.
+    progress : callable, optional
+        See `Progress`.
+
+    Returns
+    -------
+    Case
+        The finished case; with ``resume``, when the run was already there, the case as read, whose
+        ``provenance.finished`` is empty.
+
+    Raises
+    ------
+    EprimgError
+        When an input cannot be used or the output cannot be written; nothing half-written stays.
+    """
+    from eprimg.io.output_folder import is_done
+    from eprimg.io.saved_case import check_sources
+    from eprimg.io.study import read_study
+
+    clock = time.perf_counter()
+    planned = plan or plan_folder(
+        folder,
+        out,
+        config,
+        study_file=study_file,
+        facts=facts,
+        saved_case=saved_case,
+        overwrite=overwrite,
+        resume=resume,
+        progress=progress,
+    )
+    out, config, saved = Path(out), planned.config, planned.saved
+    # A reading may go on without a refused series, and is then saved without it (`check_sources`
+    # refuses a case in which another series is missing now).
+    read = read_study(
+        planned.source,
+        plan=planned.plan,
+        config=config,
+        leave_out_refused=saved is not None,
+        progress=progress,
+    )
+    findings = read.findings
+    if saved is not None:
+        findings += check_sources(saved, read.value)
+    seconds = {"read": time.perf_counter() - clock}
+    schemes = saved.schemes if saved is not None else None
+    done = settings_hash(config, schemes)
+    if saved is not None:
+        done = hashlib.sha256(f"{done} {saved.regions_hash}".encode()).hexdigest()
+    if resume and is_done(out, read.value.input_hash, done):
+        return Case(read.value, findings=findings)
+    case = run(
+        read.value,
+        config,
+        regions=saved.regions if saved is not None else None,
+        native=saved.drawn if saved is not None else None,
+        schemes=schemes,
+        findings=findings,
+        seconds=seconds,
+        progress=progress,
+    )
+    case = replace(case, provenance=replace(case.provenance, config_hash=done))
+    export_case(case, config, out, overwrite=overwrite or resume, progress=progress)
+    return case
 
 
 def export_case(
@@ -318,17 +412,29 @@ def export_case(
         When it cannot be written; nothing half-written is left.
     """
     from eprimg.io.outputs import write_case
+    from eprimg.io.saved_case import refuse_saved_case
     from eprimg.report.html import render_report
 
-    tell = progress or (lambda words, share: None)
+    refuse_saved_case(out)
+    tell = cancellable(progress)
     clock = time.perf_counter()
     tell("report", 0.0)
-    page = render_report(case, config)
+    page = render_report(
+        case, config, progress=lambda words, share: tell(words, 0.5 * min(share, 1.0))
+    )
     seconds = dict(case.provenance.seconds) | {"report": time.perf_counter() - clock}
     case = replace(
-        case, provenance=replace(case.provenance, seconds=seconds, peak_memory_mb=_peak_memory_mb())
+        case, provenance=replace(case.provenance, seconds=seconds, peak_memory_mb=peak_memory_mb())
     )
     tell("write", 0.5)
-    folder = write_case(case, config, Path(out), report_html=page, overwrite=overwrite)
-    tell("write", 1.0)
+    folder = write_case(
+        case,
+        config,
+        Path(out),
+        report_html=page,
+        overwrite=overwrite,
+        progress=lambda words, share: tell(words, 0.5 + 0.5 * min(share, 1.0)),
+    )
+    if progress is not None:
+        progress("write", 1.0)  # too late to stop: everything is there
     return folder

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -143,3 +146,34 @@ def test_demo_compares_with_the_truth(command: Command, tmp_path: Path) -> None:
     assert "agree with the truth" in shown.out
     assert (tmp_path / "demo" / "results" / "report.html").is_file()
     assert command("demo", "--out", tmp_path / "demo").code == 6
+
+
+def test_a_run_needs_a_study_or_a_saved_case(command: Command, tmp_path: Path) -> None:
+    wrong = command("run", "--out", tmp_path / "o")
+    assert wrong.code == 2
+    assert "--case" in wrong.err
+    assert command("run", "--case", tmp_path, "--out", tmp_path / "o").code == 3
+
+
+def test_the_reading_room_is_a_child_process(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[list[str]] = []
+
+    def start(arguments: list[str], **options: object) -> object:
+        started.append(arguments)
+        return subprocess.CompletedProcess(arguments, 9)
+
+    monkeypatch.setattr(subprocess, "run", start)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    assert command("view", tmp_path).code == 9  # handed through
+    assert started == [[sys.executable, "-m", "napari_eprimg", str(tmp_path)]]
+    assert command("view", tmp_path / "nowhere").code == 3
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name.startswith("Py") else object()
+    )
+    missing = command("view", tmp_path)
+    assert missing.code == 5
+    assert "a Qt binding" in missing.err
+    assert "pip install" in missing.err
+    assert len(started) == 1

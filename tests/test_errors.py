@@ -29,6 +29,7 @@ def test_text_holds_code_place_value_and_action() -> None:
         ("EngineError", RuntimeError),
         ("EngineUnavailable", ImportError),
         ("OutputError", OSError),
+        ("Cancelled", InterruptedError),
     ],
 )
 def test_each_error_is_also_its_builtin(kind: str, builtin: type[Exception]) -> None:
@@ -57,3 +58,15 @@ def test_all_faults_are_listed_once() -> None:
     assert "first" in str(both.value)
     assert "E_B: second" in str(both.value)
     assert len(both.value.faults) == 2
+
+
+def test_progress_can_stop_the_work_in_two_ways() -> None:
+    heard: list[str] = []
+    errors.cancellable(None)("nothing happens", 0.0)
+    errors.cancellable(lambda words, share: heard.append(words))("heard", 0.5)
+    assert heard == ["heard"]
+    with pytest.raises(errors.Cancelled) as caught:
+        errors.cancellable(lambda words, share: False)("the fit", 0.5)
+    assert (caught.value.code, caught.value.where) == ("E_CANCELLED", "the fit")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is errors.Cancelled

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from eprimg import pipeline
 from eprimg.config import Config
-from eprimg.errors import ConfigError
+from eprimg.errors import Cancelled, ConfigError
+from eprimg.io.case_records import patient_record
 from eprimg.io.study import read_study
+from eprimg.io.write_tables import lesions_csv, measurements_csv
+from eprimg.report.html import render_report
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +65,132 @@ def test_the_settings_hash_follows_the_files_that_the_settings_name(tmp_path: Pa
     own.write_text(text.replace("20.0", "25.0").replace("[5, 20]", "[5, 25]"), encoding="utf-8")
     assert own.read_text(encoding="utf-8") != text
     assert pipeline.settings_hash(config) != before
+
+
+class StopAt:
+    """Progress that stops at its n-th call, by raising or by returning False."""
+
+    def __init__(self, at: int, *, by_raising: bool) -> None:
+        self.at, self.by_raising, self.calls = at, by_raising, 0
+
+    def __call__(self, words: str, share: float) -> bool:
+        self.calls += 1
+        if self.calls >= self.at:
+            if self.by_raising:
+                raise Cancelled
+            return False
+        return True
+
+
+@pytest.mark.parametrize("by_raising", [True, False])
+@pytest.mark.parametrize("at", [1, 2, 7, 60, 250])
+def test_a_run_stops_at_the_call_that_asks_for_it(study, at: int, by_raising: bool) -> None:  # type: ignore[no-untyped-def]
+    progress = StopAt(at, by_raising=by_raising)
+    with pytest.raises(Cancelled) as caught:
+        pipeline.run(study, progress=progress)
+    assert caught.value.code == "E_CANCELLED"
+    # Not one more question after the answer: nothing swallowed it and went on.
+    assert progress.calls == at
+
+
+def test_every_long_step_asks_often(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    calls: dict[str, int] = {}
+
+    def count(words: str, share: float) -> None:
+        calls["now"] = calls.get("now", 0) + 1
+
+    config = Config()
+    case = None
+    for stage in pipeline.STAGES:
+        calls["now"] = 0
+        case = pipeline.run(
+            study,
+            config,
+            case=case,
+            start=None if case is None else stage,
+            stop=stage,
+            progress=count,
+        )
+        calls[stage] = calls["now"]
+    assert case is not None
+    calls["now"] = 0
+    pipeline.export_case(case, config, tmp_path / "o", progress=count)
+    # Two searches with 3 levels each ask at every iteration of the optimiser.
+    iterations = sum(sum(r.settings["iterations"].values()) for r in case.registrations)
+    assert calls["register"] > iterations > 100
+    # Two fits of at least one chunk, three spline axes for each of two resampled maps.
+    assert calls["quantify"] > 15
+    # One question per PET region and map.
+    assert calls["measure"] > len(case.lesions.regions)
+    # Every map and every lesion of the report.
+    assert calls["now"] > 2 * len(case.maps) + 2 * len(case.lesions.lesions)
+
+
+def test_a_cancelled_export_leaves_nothing(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    case = pipeline.run(study, stop="quantify")
+    for at in (1, 4, 8, 12):
+        with pytest.raises(Cancelled):
+            pipeline.export_case(
+                case, Config(), tmp_path / "o", progress=StopAt(at, by_raising=True)
+            )
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_findings_of_a_stage_that_runs_again_are_replaced(study) -> None:  # type: ignore[no-untyped-def]
+    config = Config()
+    whole = pipeline.run(study, config)
+    assert {f.stage for f in whole.findings} <= {"read", *pipeline.STAGES}
+    for start in ("quantify", "measure", "stratify"):
+        again = pipeline.run(study, config, case=whole, start=start)
+        assert again.findings == whole.findings
+        assert [f.stage for f in again.findings] == [f.stage for f in whole.findings]
+
+
+def test_regions_can_be_handed_in(study) -> None:  # type: ignore[no-untyped-def]
+    config = Config()
+    whole = pipeline.run(study, config)
+    given = pipeline.run(
+        study,
+        config,
+        regions=whole.lesions,
+        native=whole.drawn_lesions,
+        case=whole,
+        start="segment",
+    )
+    assert measurements_csv(given) == measurements_csv(whole)
+    assert lesions_csv(given) == lesions_csv(whole)
+    assert [f.code for f in given.findings if f.stage == "segment"] == ["I_REGIONS_GIVEN"]
+
+
+def test_edited_schemes_take_the_place_of_those_of_the_settings(study) -> None:  # type: ignore[no-untyped-def]
+    config = Config()
+    whole = pipeline.run(study, config)
+    low = tuple(replace(s, edges=tuple(1e-6 * e for e in s.edges)) for s in whole.schemes)
+    edited = pipeline.run(study, config, case=whole, start="stratify", schemes=low)
+    assert [s.edges for s in edited.schemes] == [s.edges for s in low]
+    assert edited.provenance.config_hash != whole.provenance.config_hash
+    # Whoever reads the tables or the report sees that these are not the tiers of the scheme.
+    assert not any(s.validated for s in edited.schemes)
+    assert lesions_csv(edited).count("edited scheme, not validated") >= len(edited.lesions.lesions)
+    assert "edited scheme" not in lesions_csv(whole)
+    notices = [t["notice"] for t in patient_record(edited)["tiers"]]
+    assert notices == ["edited scheme, not validated"] * len(low)
+    assert "edited scheme, not validated" in render_report(edited, config)
+    # The case's own schemes handed in again are no edit.
+    same = pipeline.run(study, config, case=whole, start="stratify", schemes=whole.schemes)
+    assert lesions_csv(same) == lesions_csv(whole)
+    # Far below every lesion: whoever has a tier has the highest.
+    tiers = [t for r in edited.lesions.lesions for t in r.tiers if t.label != "not tiered"]
+    tops = {s.key: s.labels[-1] for s in low}
+    assert tiers
+    assert all(t.most_likely == tops[t.scheme] for t in tiers)
+
+
+def test_a_folder_is_run_with_facts(phantom: Path, tmp_path: Path) -> None:
+    case = pipeline.run_folder(phantom / "dicom", tmp_path / "o", facts={"weight_kg": 81.0})
+    assert case.study.overrides == {"weight_kg": 81.0}
+    assert (tmp_path / "o" / "lesions.csv").read_text(encoding="utf-8") == lesions_csv(case)
+    held = pipeline.run_folder(
+        phantom / "dicom", tmp_path / "o", facts={"weight_kg": 81.0}, resume=True
+    )
+    assert not held.provenance.finished

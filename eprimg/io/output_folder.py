@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from eprimg.errors import OutputError
+from eprimg.io.batch_processes import machine_mark, process_start
 from eprimg.io.write_maps import write_json
 from eprimg.resources import load_resource
 
-_FORMAT = "eprimg output folder"
+__all__ = [
+    "check_target",
+    "is_done",
+    "output_path",
+    "sweep_folders",
+    "verify_folder",
+    "whole_folder",
+]
 
-__all__ = ["check_target", "is_done", "output_path", "verify_folder", "whole_folder"]
+_FORMAT = "eprimg output folder"
+_LEFT: Final = re.compile(
+    r"\.(?P<name>.+)\.(?P<kind>old|partial)"
+    r"-(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>\d*)-[0-9a-f]{8}"
+)
+"""Name of a folder that is not in its place; it tells which process of which machine made it."""
+
+_FOREIGN_AGE_S: Final = 24 * 3600.0
+"""What another computer left is swept when nobody can be writing it any more."""
 
 
 def output_path(root: Path, file: str, /, **names: str) -> Path:
@@ -168,7 +187,7 @@ def _put_in_place(partial: Path, out: Path, overwrite: bool) -> None:
             raise
     else:
         _require_own(out)
-        old = out.with_name(f".{out.name}.old-{uuid4().hex[:8]}-{os.getpid()}")
+        old = _aside(out, "old")
         out.rename(old)
         try:
             partial.rename(out)
@@ -179,27 +198,55 @@ def _put_in_place(partial: Path, out: Path, overwrite: bool) -> None:
     _sync(out.parent)
 
 
-def _sweep(out: Path) -> None:
-    """Clear what a killed run left; a result that it had set aside comes back."""
-    for left in out.parent.glob(f".{out.name}.old-*"):
-        if not _process_lives(left.name.rpartition("-")[2]):
-            if out.exists():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.rename(out)
-    for left in out.parent.glob(f".{out.name}.partial-*"):
-        if not _process_lives(left.name.rpartition("-")[2]):
-            shutil.rmtree(left, ignore_errors=True)
+def _aside(out: Path, kind: str) -> Path:
+    """Name a folder beside the final one after the process that makes it."""
+    owner = f"{machine_mark()}-{os.getpid()}-{process_start(os.getpid())}"
+    return out.with_name(f".{out.name}.{kind}-{owner}-{uuid4().hex[:8]}")
 
 
-def _process_lives(pid: str) -> bool:
+def sweep_folders(parent: Path, name: str = "") -> int:
+    """Clear what killed runs left; a result that one had set aside comes back.
+
+    Parameters
+    ----------
+    parent : Path
+        Folder that output folders lie in; other computers may see it too.
+    name : str
+        Only what belongs to this output folder; everything when left out.
+
+    Returns
+    -------
+    int
+        How many folders were cleared; those of living processes and recent ones of other
+        computers stay.
+    """
     try:
-        os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except OSError:  # it lives and belongs to somebody else
-        return True
-    return True
+        with os.scandir(parent) as entries:
+            found = [e.name for e in entries if e.name.startswith(f".{name}")]
+    except OSError:  # not there yet
+        return 0
+    cleared = 0
+    for left in found:
+        match = _LEFT.fullmatch(left)
+        if match is None or (name and match["name"] != name):
+            continue
+        with contextlib.suppress(OSError):  # another process clears it at the same time
+            path = parent / left
+            if not _is_dead(path, match):
+                continue
+            if match["kind"] == "old" and not (parent / match["name"]).exists():
+                path.rename(parent / match["name"])
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+            cleared += 1
+    return cleared
+
+
+def _is_dead(path: Path, owner: re.Match[str]) -> bool:
+    if owner["machine"] != machine_mark():
+        return time.time() - path.stat().st_mtime > _FOREIGN_AGE_S
+    # a number alone is given to another process later
+    return process_start(int(owner["pid"])) != owner["start"]
 
 
 @contextmanager
@@ -230,10 +277,10 @@ def whole_folder(
         temporary folder is removed.
     """
     out = Path(out).resolve()
-    partial = out.with_name(f".{out.name}.partial-{uuid4().hex[:8]}-{os.getpid()}")
+    partial = _aside(out, "partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(out)
+        sweep_folders(out.parent, out.name)
         partial.mkdir()
         yield partial
         _write_manifest(partial, facts or {})

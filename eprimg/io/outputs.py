@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def write_case(
     *,
     report_html: str | None = None,
     overwrite: bool = False,
+    progress: Callable[[str, float], object] | None = None,
 ) -> Path:
     """Write everything that a run gives, atomically.
 
@@ -40,6 +42,9 @@ def write_case(
         The rendered report.
     overwrite : bool
         Replace an earlier output folder of eprimg.
+    progress : callable, optional
+        Called before every file with words and the finished share; what it raises ends the work,
+        and nothing is left behind.
 
     Returns
     -------
@@ -63,11 +68,15 @@ def write_case(
     with whole_folder(out, facts, overwrite=overwrite) as root:
         for folder in ("maps", "native", "transforms", "regions"):
             (root / folder).mkdir()
+        tell = progress or (lambda words, share: None)
         for key, map_ in case.registered.items():
+            tell(f"write {key}", 0.1)
             write_map(map_, output_path(root, "registered_map", key=key), key=key)
         for key, map_ in case.maps.items():
             path = output_path(root, "native_map", key=key)
+            tell(f"write {key}", 0.5)
             write_map(map_, path, key=key)
+            tell(f"write {key}", 0.5)
             if map_.standard_error is not None:
                 path = output_path(root, "native_map", key=f"{key}_se")
                 write_map(_standard_error(map_), path, key=f"{key}_se")
@@ -80,6 +89,7 @@ def write_case(
             )
             write_tfm(registration.transform, path)
             write_json(registration_record(registration), path.with_suffix(".json"))
+        tell("write tables", 0.9)
         if case.lesions is not None:
             write_labels(
                 case.lesions, output_path(root, "labels"), output_path(root, "label_names")
@@ -91,6 +101,7 @@ def write_case(
         write_json(provenance_record(case, config), output_path(root, "provenance"))
         if report_html is not None:
             _write_text(output_path(root, "report"), report_html)
+        tell("write", 0.95)
     return out
 
 

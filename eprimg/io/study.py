@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eprimg.config import Config
-from eprimg.errors import ConfigError, EprimgError, InputError, raise_faults
+from eprimg.errors import (
+    Cancelled,
+    ConfigError,
+    EprimgError,
+    InputError,
+    cancellable,
+    raise_faults,
+)
 from eprimg.io.entries import refuse_damaged
 from eprimg.io.index import SeriesEntry
 from eprimg.io.region_sets import distinct_region_sets
@@ -92,7 +99,9 @@ def _frame_of(role: str, series: list[Series], where: str) -> str:
     return found.grid.frame_of_reference
 
 
-def _read_masks(plan: StudyPlan, series: list[Series]) -> tuple[list[LesionSet], list[Finding]]:
+def _read_masks(
+    plan: StudyPlan, series: list[Series], tell: Callable[[str, float], None]
+) -> tuple[list[LesionSet], list[Finding]]:
     from eprimg.io.read_regions import read_regions
 
     sets: list[LesionSet] = []
@@ -100,6 +109,7 @@ def _read_masks(plan: StudyPlan, series: list[Series]) -> tuple[list[LesionSet],
     spoken = plan.study_file
     if spoken.masks:
         for mask in spoken.masks:
+            tell("read masks", 1.0)
             frame = _frame_of(mask.on, series, spoken.source) if mask.on else None
             result = read_regions(mask.path, names=mask.names or None, frame_of_reference=frame)
             sets.append(result.value)
@@ -109,6 +119,7 @@ def _read_masks(plan: StudyPlan, series: list[Series]) -> tuple[list[LesionSet],
     found: list[LesionSet] = []
     # DICOM first: of two copies the one with its own identifiers is kept.
     for entry in sorted(plan.entries(Role.REGIONS), key=lambda e: e.source != "dicom"):
+        tell("read masks", 1.0)
         result = read_regions(entry)
         found.append(result.value)
         findings += result.findings
@@ -166,12 +177,25 @@ def _input_hash(series: list[Series], regions: list[LesionSet], overrides: objec
     return digest.hexdigest()
 
 
+def _refused(error: EprimgError, entry: SeriesEntry) -> list[Finding]:
+    """Turn every fault of a series that is left out into a finding."""
+    role = str(entry.role)
+    found = []
+    for fault in error.faults or (error,):
+        said = Finding.from_error(fault)
+        place = f" [{fault.where}]" if fault.where and fault.where not in (role, entry.key) else ""
+        text = f"{role} was left out: {said.text}{place}"
+        found.append(Finding(fault.code, Severity.ERROR, role, text))
+    return found
+
+
 def read_study(
     path: Path | str,
     *,
     study_file: Path | str | None = None,
     plan: StudyPlan | None = None,
     config: Config | None = None,
+    leave_out_refused: bool = False,
     progress: Progress | None = None,
 ) -> StageResult[Study]:
     """Read a study from a folder: headers first, pixels once.
@@ -186,6 +210,9 @@ def read_study(
         A plan made earlier; saves the scan.
     config : Config, optional
         Settings.
+    leave_out_refused : bool
+        Leave out a series that is refused, with one finding of severity error per fault, and read
+        the others; otherwise refuse the study.
     progress : callable, optional
         Called with words and the finished share.
 
@@ -206,21 +233,34 @@ def read_study(
     wanted = [e for role in SINGLE_ROLES for e in plan.entries(role)]
     series: list[Series] = []
     faults: list[EprimgError] = []
+    watched = cancellable(progress)
     for number, entry in enumerate(wanted):
-        if progress is not None:
-            progress(f"read {entry.role}", number / len(wanted))
+
+        def tell(share: float, *, number: int = number, role: Role = entry.role) -> None:
+            watched(f"read {role}", (number + share) / len(wanted))
+
+        tell(0.0)
         try:
             result = read_series(
                 entry, role=entry.role, config=config, entered=plan.study_file.entered
             )
+        except Cancelled:
+            raise
         except EprimgError as error:
-            faults.append(error)
+            if leave_out_refused:
+                findings += [*entry.findings, *_refused(error, entry)]
+            else:
+                faults.append(error)
             continue
         series.append(result.value)
         findings += [*entry.findings, *result.findings]
     raise_faults(faults)
-    regions, noticed = _read_masks(plan, series)
-    findings += noticed
+    regions: list[LesionSet] = []
+    watched("read masks", 1.0)
+    if series:
+        regions, noticed = _read_masks(plan, series, watched)
+        findings += noticed
+    watched("read", 1.0)
     overrides = plan.study_file.overrides()
     patient = next((e.patient_key for e in wanted if e.patient_key), "")
     pseudonym = plan.study_file.pseudonym or (f"P-{patient[:8]}" if patient else "P-unnamed")

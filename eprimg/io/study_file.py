@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 from eprimg.errors import ConfigError, raise_faults
 from eprimg.model.study import Role
 
-__all__ = ["MaskEntry", "StudyFile", "read_study_file"]
+__all__ = ["MaskEntry", "StudyFile", "merge_study_files", "parse_study_file", "read_study_file"]
 
 _SECTIONS = {
     "pseudonym": None,
@@ -30,6 +31,10 @@ _SECTIONS = {
     "patient": {"weight_kg": float, "height_m": float, "sex": str},
     "masks": None,
 }
+
+
+_INSTANT = "injection_instant"
+"""Name of ``injection.instant`` among the entered facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,30 @@ class StudyFile:
         record |= dict(self.entered)
         record |= {f"masks.{n}": m.path.name for n, m in enumerate(self.masks, start=1)}
         return record
+
+    def to_content(self) -> dict[str, Any]:
+        """Return what a file of the same content would hold.
+
+        Returns
+        -------
+        dict
+            Sections as `parse_study_file` takes them; empty ones are left out.
+        """
+        facts = {("instant" if k == _INSTANT else k): v for k, v in self.entered.items()}
+        patient = _SECTIONS["patient"] or {}
+        content: dict[str, Any] = {
+            "pseudonym": self.pseudonym,
+            "roles": {k: str(v) for k, v in self.roles.items()},
+            "injection": {k: v for k, v in facts.items() if k not in patient},
+            "patient": {k: v for k, v in facts.items() if k in patient},
+            "masks": [
+                {"path": str(m.path)}
+                | ({"on": m.on} if m.on else {})
+                | ({"names": dict(m.names)} if m.names else {})
+                for m in self.masks
+            ],
+        }
+        return {k: v for k, v in content.items() if v}
 
 
 def _check_section(name: str, content: Any, where: str, faults: list[ConfigError]) -> None:
@@ -214,6 +243,44 @@ def read_study_file(path: Path | str) -> StudyFile:
         raise ConfigError(
             f"the study file cannot be read: {error}", code="E_STUDY_FILE", where=path.name
         ) from error
+    return parse_study_file(content, folder=path.parent, source=path.name)
+
+
+def parse_study_file(
+    content: Mapping[str, Any],
+    *,
+    folder: Path = Path(),
+    source: str = "facts",
+    instants_as_text: bool = False,
+) -> StudyFile:
+    """Check the content of a study file, or facts that were entered elsewhere.
+
+    Parameters
+    ----------
+    content : Mapping
+        ``pseudonym`` and the sections ``roles``, ``injection``, ``patient`` and ``masks``, as in
+        the file.  The facts of ``injection`` and ``patient`` may also stand alone by the names
+        under which they are recorded, e.g. ``weight_kg``, ``dose_mbq``, ``injection_instant``.
+    folder : Path
+        Where relative paths of masks start.
+    source : str
+        File name or origin, for messages.
+    instants_as_text : bool
+        Instants are ISO 8601 text, as in a table or in JSON.
+
+    Returns
+    -------
+    StudyFile
+        Checked content.
+
+    Raises
+    ------
+    ConfigError
+        ``E_STUDY_FILE`` (or ``E_SUV_TIME`` for a bare date), listing every fault.
+    """
+    content = _in_sections(content)
+    if instants_as_text:
+        content = _with_instants(content)
     faults: list[ConfigError] = []
     for key in content:
         if key not in _SECTIONS:
@@ -221,19 +288,70 @@ def read_study_file(path: Path | str) -> StudyFile:
                 ConfigError(
                     f"there is no section {key!r}",
                     code="E_STUDY_FILE",
-                    where=path.name,
+                    where=source,
                     action=f"use one of {', '.join(_SECTIONS)}",
                 )
             )
     for name in ("injection", "patient"):
         if name in content:
-            _check_section(name, content[name], path.name, faults)
-    roles = _roles(content.get("roles", {}), path.name, faults)
-    masks = _masks(content.get("masks", []), path.parent, path.name, faults)
+            _check_section(name, content[name], source, faults)
+    roles = _roles(content.get("roles", {}), source, faults)
+    masks = _masks(content.get("masks", []), folder, source, faults)
     raise_faults(faults)
     injection = dict(content.get("injection", {}))
     entered: dict[str, Any] = dict(content.get("patient", {}))
     if "instant" in injection:
-        entered["injection_instant"] = injection.pop("instant")
+        entered[_INSTANT] = injection.pop("instant")
     entered |= injection
-    return StudyFile(str(content.get("pseudonym", "")), roles, entered, masks, path.name)
+    return StudyFile(str(content.get("pseudonym", "")), roles, entered, masks, source)
+
+
+def _in_sections(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Put facts that stand alone into their sections."""
+    sorted_in: dict[str, Any] = {k: v for k, v in content.items() if k in _SECTIONS}
+    for key, value in content.items():
+        if key in _SECTIONS:
+            continue
+        own = "instant" if key == _INSTANT else key
+        section = next((n for n, kinds in _SECTIONS.items() if kinds and own in kinds), None)
+        if section is None or own == key == "instant":
+            sorted_in[key] = value  # refused with its name
+        else:
+            sorted_in[section] = {**sorted_in.get(section, {}), own: value}
+    return sorted_in
+
+
+def _with_instants(content: dict[str, Any]) -> dict[str, Any]:
+    """Read instants from text; what is none is left for the check to name."""
+    section = content.get("injection")
+    if not isinstance(section, Mapping):
+        return content
+    read = dict(section)
+    for key, kind in (_SECTIONS["injection"] or {}).items():
+        value = read.get(key)
+        if kind is datetime and isinstance(value, str) and len(value) > len("2026-03-01"):
+            with suppress(ValueError):
+                read[key] = datetime.fromisoformat(value)
+    return {**content, "injection": read}
+
+
+def merge_study_files(below: StudyFile, above: StudyFile) -> StudyFile:
+    """Lay what was said later over what was said before.
+
+    Parameters
+    ----------
+    below, above : StudyFile
+        E.g. the file of the study, and facts entered for this run, which win.
+
+    Returns
+    -------
+    StudyFile
+        Roles and facts of both; the masks of ``above`` replace those of ``below`` when it has any.
+    """
+    return StudyFile(
+        above.pseudonym or below.pseudonym,
+        {**below.roles, **above.roles},
+        {**below.entered, **above.entered},
+        above.masks or below.masks,
+        " and ".join(dict.fromkeys(s for s in (below.source, above.source) if s)),
+    )

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from eprimg.config import Config
-from eprimg.errors import ConfigError, EprimgError, InputError, raise_faults
+from eprimg.errors import ConfigError, EprimgError, InputError, cancellable, raise_faults
 from eprimg.io.index import SeriesEntry, StudyIndex, scan
 from eprimg.io.roles import agent_contradictions
-from eprimg.io.study_file import StudyFile, read_study_file
+from eprimg.io.study_file import (
+    StudyFile,
+    merge_study_files,
+    parse_study_file,
+    read_study_file,
+)
 from eprimg.model.case import Finding, Severity
 from eprimg.model.study import Role
 
 __all__ = ["Progress", "StudyPlan", "check_plan", "counting", "plan_study"]
 
-Progress = Callable[[str, float], None]
-"""Called with words for a person and the finished share."""
+Progress = Callable[[str, float], object]
+"""Called with words for a person and the finished share; raises `Cancelled` or returns False to
+stop the work."""
 
 SINGLE_ROLES = (Role.MR_PRE, Role.MR_POST, Role.PET, Role.CT)
 """Roles that one series plays."""
@@ -54,7 +61,7 @@ class StudyPlan:
         tuple of SeriesEntry
             In the order of the index.
         """
-        return tuple(e for e in self.index.series if e.role == role)
+        return self.index.by_role(role)
 
 
 def counting(progress: Progress | None) -> Callable[[int, int], None] | None:
@@ -72,7 +79,8 @@ def counting(progress: Progress | None) -> Callable[[int, int], None] | None:
     """
     if progress is None:
         return None
-    return lambda number, total: progress("scan", number / max(total, 1))
+    tell = cancellable(progress)
+    return lambda number, total: tell("scan", number / max(total, 1))
 
 
 def _apply_roles(index: StudyIndex, study_file: StudyFile) -> StudyIndex:
@@ -112,7 +120,11 @@ def _apply_roles(index: StudyIndex, study_file: StudyFile) -> StudyIndex:
 
 
 def plan_study(
-    path: Path | str, *, study_file: Path | str | None = None, progress: Progress | None = None
+    path: Path | str,
+    *,
+    study_file: Path | str | None = None,
+    facts: Mapping[str, Any] | StudyFile | None = None,
+    progress: Progress | None = None,
 ) -> StudyPlan:
     """Scan a folder and settle the role of every series.
 
@@ -122,6 +134,9 @@ def plan_study(
         Folder or file.
     study_file : Path, optional
         ``study.toml``; when left out, one that lies in the folder itself is taken.
+    facts : Mapping or StudyFile, optional
+        What was said besides the file, laid over it; as `parse_study_file` takes it.  A `StudyFile`
+        is the whole of what was said: no file in the folder is looked for.
     progress : callable, optional
         Called with words and the finished share.
 
@@ -136,12 +151,16 @@ def plan_study(
         When the folder or the study file cannot be used.
     """
     path = Path(path)
-    if study_file is None and (path / "study.toml").is_file():
+    whole = isinstance(facts, StudyFile)
+    if study_file is None and not whole and (path / "study.toml").is_file():
         study_file = path / "study.toml"
     spoken = read_study_file(study_file) if study_file is not None else StudyFile()
+    if facts:
+        over = facts if isinstance(facts, StudyFile) else parse_study_file(facts)
+        spoken = merge_study_files(spoken, over)
     index = scan(path, progress=counting(progress))
     findings = list(index.findings)
-    if study_file is not None:
+    if spoken.source:
         findings.append(
             Finding(
                 "I_STUDY_FILE",

@@ -21,8 +21,10 @@ def interpolate(
     erode: bool,
     result: NDArray[Any],
     result_valid: NDArray[np.bool_],
+    first: int,
+    end: int,
 ) -> None:
-    """Fill `result` and `result_valid`, voxel by voxel; compiled by numba."""
+    """Fill planes `first` to `end` of `result` and `result_valid`; compiled by numba."""
     taps = order + 1
     before = 1 if order == 3 else 0
     weight = np.zeros((3, 4))
@@ -31,7 +33,7 @@ def interpolate(
     near = np.zeros((3, 2), dtype=np.int64)
     asked = np.zeros((3, 2), dtype=np.int64)
     reach = 1 if erode else 0
-    for k in range(result.shape[0]):
+    for k in range(first, end):
         for j in range(result.shape[1]):
             for i in range(result.shape[2]):
                 inside = True

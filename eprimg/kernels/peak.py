@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -74,8 +75,12 @@ def sphere_weights(
     exact.  The sum times the voxel volume equals the volume of the sphere within 2e-4, single
     fractions are right within 1e-3 (spacings 0.5-6 mm; 1e-3 for the sum with larger voxels).
     """
-    spacing = _spacing(spacing_mm)
-    radius = _radius(diameter_mm)
+    return _sphere_weights(_spacing(spacing_mm), _radius(diameter_mm)).copy()
+
+
+@lru_cache(maxsize=16)
+def _sphere_weights(spacing: tuple[float, float, float], radius: float) -> NDArray[np.float64]:
+    """Weights of one sphere; the same few spheres are asked for again and again."""
     reach = [math.ceil(radius / step - 0.5) for step in spacing]
     offsets = [np.arange(-r, r + 1) for r in reach]
     centres = [o * step for o, step in zip(offsets, spacing, strict=True)]

@@ -7,7 +7,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, ThreadPoolExecutor, wait
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
@@ -84,6 +84,9 @@ _CODES = (
     int(R2StarReason.NOT_CONVERGED),
 )
 # Samples per chunk: small enough to stay in the cache and far below a tenth of any real input.
+_POLL_S = 0.1
+"""Seconds between two calls of the progress function while other threads work."""
+
 _SAMPLES = {"numba": 131_072, "numpy": 16_384}
 
 
@@ -95,6 +98,7 @@ def fit_r2star(
     mask: NDArray[np.bool_] | None = None,
     threads: int | None = None,
     backend: Literal["auto", "numba", "numpy"] = "auto",
+    progress: Callable[[float], object] | None = None,
 ) -> R2StarFit:
     r"""Fit ``S(TE) = S0 exp(-R2* TE)`` to every voxel of a magnitude echo stack.
 
@@ -115,6 +119,9 @@ def fit_r2star(
         not depend on it.
     backend : {"auto", "numba", "numpy"}, default "auto"
         ``"auto"`` is numba where it can be imported; numpy gives the same numbers, more slowly.
+    progress : callable, optional
+        Called with the finished share by the calling thread, about ten times a second or more; what
+        it raises ends the fit after the chunks that are being worked on.
 
     Returns
     -------
@@ -228,6 +235,8 @@ def fit_r2star(
             fit,
             _chunks(stack, chosen, outputs, per_chunk),
             min(_processors() if threads is None else int(threads), n_chunks),
+            n_chunks,
+            progress,
         )
     return R2StarFit(*(output.transpose(back) for output in outputs))
 
@@ -357,6 +366,8 @@ def _run(
     fit: Callable[[NDArray[Any], NDArray[np.bool_], _Outputs], None],
     chunks: Iterator[tuple[NDArray[Any], NDArray[np.bool_], _Outputs]],
     threads: int,
+    n_chunks: int,
+    progress: Callable[[float], object] | None,
 ) -> None:
     """Share the chunks among plain threads.
 
@@ -365,18 +376,36 @@ def _run(
     which numba's default threading layer does not survive.
     """
     lock = threading.Lock()
+    done = itertools.count(1)
+    finished, ended = 0, False
 
-    def work() -> None:
-        while True:
+    def work(tell: Callable[[float], object] | None = None) -> None:
+        nonlocal finished
+        while not ended:
             with lock:
                 chunk = next(chunks, None)
             if chunk is None:
                 return
             fit(*chunk)
+            finished = next(done)
+            if tell is not None:
+                tell(min(finished / n_chunks, 1.0))
 
     if threads <= 1:
-        work()
+        work(progress)
         return
     with ThreadPoolExecutor(threads, thread_name_prefix="r2star") as pool:
-        for done in [pool.submit(work) for _ in range(threads)]:
-            done.result()
+        running = {pool.submit(work) for _ in range(threads)}
+        try:
+            while running:
+                over, running = wait(
+                    running,
+                    None if progress is None else _POLL_S,
+                    return_when=ALL_COMPLETED if progress is None else FIRST_COMPLETED,
+                )
+                for each in over:
+                    each.result()
+                if progress is not None:
+                    progress(min(finished / n_chunks, 1.0))
+        finally:
+            ended = True

@@ -47,12 +47,17 @@ class Finding:
         Series key, region name, file or tag.
     text : str
         One or two sentences for a person.
+    stage : str
+        Step that noticed it (``read``, or a stage of the pipeline), set by the pipeline so that the
+        findings of a stage that is run again are replaced.  It is no part of what is said: two
+        findings that differ in nothing else are equal.
     """
 
     code: str
     severity: Severity
     where: str
     text: str
+    stage: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Check that the code says the same as the severity."""
@@ -156,6 +161,10 @@ class Case:
         Everything noticed so far.
     provenance : Provenance
         Versions, hashes, times.
+    drawn_lesions : Mapping of str to LesionSet
+        Regions that were drawn or found on another grid than the reference, as they were drawn, by
+        series key.  An edit on the reference grid leaves them alone: measuring uses them only
+        while the outline on the reference grid is still the one that belongs to them.
     """
 
     study: Study
@@ -168,6 +177,7 @@ class Case:
     patient_tiers: tuple[PatientTier, ...] = ()
     findings: tuple[Finding, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
+    drawn_lesions: Mapping[str, LesionSet] = field(default_factory=dict)
 
     def registration(self, moving: str) -> Registration | None:
         """Return the registration of a series to the reference series.

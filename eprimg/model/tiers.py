@@ -10,6 +10,7 @@ import numpy as np
 from eprimg.errors import ConfigError
 
 __all__ = [
+    "EDITED",
     "INDETERMINATE",
     "JUDGED_SOURCES",
     "NOT_TIERED",
@@ -22,6 +23,9 @@ __all__ = [
 
 INDETERMINATE = "indeterminate"
 NOT_TIERED = "not tiered"
+
+EDITED = ", edited by the reader"
+"""How the version of a scheme ends that is not as in its file any more."""
 
 JUDGED_SOURCES: Mapping[str, str] = {
     "dr2star": "mr_post-mr_pre",
@@ -103,6 +107,11 @@ class TierScheme:
                 where=self.source_file or self.key,
                 value=self.labels,
             )
+
+    @property
+    def edited(self) -> bool:
+        """Whether a reader changed what the file says."""
+        return self.version.endswith(EDITED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,10 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     Returns
     -------
     ndarray
-        Read-only view.
+        Read-only view; the array itself when it cannot be written already.
     """
+    if not array.flags.writeable:
+        return array
     view = array.view()
     view.setflags(write=False)
     return view

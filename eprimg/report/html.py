@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, partial
 
 import jinja2
 
@@ -53,7 +54,13 @@ class _Check:
     picture: Picture | None
 
 
-def render_report(case: Case, config: Config, *, pseudonym: str | None = None) -> str:
+def render_report(
+    case: Case,
+    config: Config,
+    *,
+    pseudonym: str | None = None,
+    progress: Callable[[str, float], object] | None = None,
+) -> str:
     """Write a case as one HTML page that needs nothing else.
 
     Parameters
@@ -64,6 +71,8 @@ def render_report(case: Case, config: Config, *, pseudonym: str | None = None) -
         Settings, which are printed too.
     pseudonym : str, optional
         Stands for the patient; that of the study by default.
+    progress : callable, optional
+        Called with words and the finished share before every picture; what it raises ends the work.
 
     Returns
     -------
@@ -71,6 +80,8 @@ def render_report(case: Case, config: Config, *, pseudonym: str | None = None) -
         HTML with inline style and pictures, without scripts, external links, dates of the patient
         or names; every text from a header is escaped.
     """
+    tell = progress or (lambda words, share: None)
+    tell("report: layers", 0.0)
     grid = reference_grid(case)
     places = lesion_places(case.lesions) if case.lesions is not None else {}
     lesions = case.lesions.lesions if case.lesions is not None else ()
@@ -80,13 +91,20 @@ def render_report(case: Case, config: Config, *, pseudonym: str | None = None) -
     columns, organ_columns = tables.lesion_columns(lesions), tables.organ_columns(organs)
     rows = tables.table_rows(case, lesions, columns, lesion_notes)
     overview = None
+    tell("report: overview", 0.1)
     if grid is not None:
         frame = grid.frame_of_reference
-        overview = overview_picture(
-            places, lesions, anatomy_layer(case, frame), pet_layer(case, config, frame), frame
-        )
+        ask = partial(tell, "report: overview", 0.1)
+        anatomy, uptake_layer = anatomy_layer(case, frame), pet_layer(case, config, frame)
+        ask()
+        overview = overview_picture(places, lesions, anatomy, uptake_layer, frame, ask=ask)
     groups = finding_groups(case)
     panels = uptake_panels(case)
+    tell("report: uptake", 0.2)
+    uptake = uptake_picture(panels)
+    cards = _cards(case, rows, columns, places, layers, tell)
+    checks = _checks(case, places, tell)
+    tell("report: page", 0.95)
     return _template().render(
         title=config.report.title,
         pseudonym=pseudonym or case.study.pseudonym,
@@ -101,7 +119,7 @@ def render_report(case: Case, config: Config, *, pseudonym: str | None = None) -
             (SEVERITIES[s], sum(f.severity == s for f in case.findings))
             for s in (Severity.ERROR, Severity.WARNING, Severity.INFO)
         ],
-        uptake=uptake_picture(panels),
+        uptake=uptake,
         overview=overview,
         columns=columns,
         rows=rows,
@@ -110,11 +128,11 @@ def render_report(case: Case, config: Config, *, pseudonym: str | None = None) -
         organ_columns=organ_columns,
         organs=tables.table_rows(case, organs, organ_columns, organ_notes),
         organ_footnotes=organ_notes.texts,
-        cards=_cards(case, rows, columns, places, layers),
+        cards=cards,
         n_lesions=len(lesions),
         most_cards=_MOST_CARDS,
         missing=missing,
-        checks=_checks(case, places),
+        checks=checks,
         several_series=len(case.study.series) > 1,
         settings=config.to_toml(),
         config_hash=case.provenance.config_hash or config.hash,
@@ -174,9 +192,13 @@ def _cards(
     columns: tuple[tables.Column, ...],
     places: dict[int, LesionPlace],
     layers: tuple[Layer, ...],
+    tell: Callable[[str, float], object],
 ) -> list[_Card]:
     cards = []
     for number, row in enumerate(rows):
+        share = 0.25 + 0.45 * number / len(rows)
+        words = f"report: lesion {number + 1} of {len(rows)}"
+        tell(words, share)
         region: Region = row.region
         place, planes, decay, why = places.get(region.id), None, None, ""
         if place is None:
@@ -186,7 +208,10 @@ def _cards(
         elif number >= _MOST_CARDS:
             why = f"Planes are drawn for the first {_MOST_CARDS} lesions only."
         else:
-            planes = lesion_planes_picture(place, layers, name=region.name)
+            planes = lesion_planes_picture(
+                place, layers, name=region.name, ask=partial(tell, words, share)
+            )
+            tell(f"report: decay of lesion {number + 1}", share)
             decay = decay_picture(lesion_decays(case, region.id), name=region.name)
         cards.append(
             _Card(
@@ -201,15 +226,19 @@ def _cards(
     return cards
 
 
-def _checks(case: Case, places: dict[int, LesionPlace]) -> list[_Check]:
+def _checks(
+    case: Case, places: dict[int, LesionPlace], tell: Callable[[str, float], object]
+) -> list[_Check]:
     centre = None
     if places:
         biggest = max(places.values(), key=lambda p: int(p.mask.sum()))
         centre = biggest.centre_mm
-    return [
-        _Check(facts.registration_facts(r), registration_picture(case, r, centre))
-        for r in case.registrations
-    ]
+    checks = []
+    for number, each in enumerate(case.registrations):
+        tell(f"report: alignment of {each.moving}", 0.7 + 0.25 * number / len(case.registrations))
+        picture = registration_picture(case, each, centre)
+        checks.append(_Check(facts.registration_facts(each), picture))
+    return checks
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,7 +85,13 @@ def lesion_places(lesions: LesionSet) -> dict[int, LesionPlace]:
     return places
 
 
-def lesion_planes_picture(place: LesionPlace, layers: Sequence[Layer], *, name: str) -> Picture:
+def lesion_planes_picture(
+    place: LesionPlace,
+    layers: Sequence[Layer],
+    *,
+    name: str,
+    ask: Callable[[], object] | None = None,
+) -> Picture:
     """Draw axial, coronal and sagittal planes through the centre of a lesion.
 
     Parameters
@@ -96,6 +102,8 @@ def lesion_planes_picture(place: LesionPlace, layers: Sequence[Layer], *, name: 
         Rows, from top to bottom; at least one.
     name : str
         Name of the lesion, for the alternative text.
+    ask : callable, optional
+        Called before every row; what it raises ends the work.
 
     Returns
     -------
@@ -123,6 +131,8 @@ def lesion_planes_picture(place: LesionPlace, layers: Sequence[Layer], *, name: 
     with style():
         figure = new_figure(width, height)
         for row, layer in enumerate(layers):
+            if ask is not None:
+                ask()
             y = (height - top - (row + 1) * height_in - row * gap) / height
             for column, (plane, outline) in enumerate(zip(planes, outlines, strict=True)):
                 x = (left + column * (_PANEL_IN + gap)) / width
@@ -152,6 +162,8 @@ def lesion_planes_picture(place: LesionPlace, layers: Sequence[Layer], *, name: 
                 )
                 add_colour_bar(figure, box, layer)
         _legend(figure, left / width, 0.07 / height, width, height)
+        if ask is not None:
+            ask()
         return to_png(figure, _alt(name, layers))
 
 

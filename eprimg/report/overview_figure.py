@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,6 +39,8 @@ def overview_picture(
     anatomy: Layer | None,
     uptake: Layer | None,
     frame: str,
+    *,
+    ask: Callable[[], object] | None = None,
 ) -> Picture | None:
     """Draw coronal and sagittal overviews with numbered lesions.
 
@@ -54,6 +56,8 @@ def overview_picture(
         Shown as coronal and sagittal maximum intensity projections.
     frame : str
         The reference frame.
+    ask : callable, optional
+        Called before every panel; what it raises ends the work.
 
     Returns
     -------
@@ -85,6 +89,8 @@ def overview_picture(
         figure = new_figure(width, height)
         x = 0.04
         for (title, layer, plane, depth), wide in zip(panels, widths, strict=True):
+            if ask is not None:
+                ask()
             axes = figure.add_axes((x / width, 0.02, wide * shrink / width, tall / height))
             if depth:
                 cut = project_maximum(
@@ -104,6 +110,8 @@ def overview_picture(
             x += wide * shrink + 0.12
         if uptake is not None:
             add_colour_bar(figure, (x / width, 0.1, 0.1 / width, 0.75), uptake)
+        if ask is not None:
+            ask()
         names = ", ".join(f"{r.id} {drawable(r.name, 40)}" for r in regions)
         return to_png(
             figure,

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
 from eprimg.errors import GeometryError, InputError
-from eprimg.kernels.resample import resample_labels, resample_map
+from eprimg.kernels.label_boxes import Box, label_boxes
+from eprimg.kernels.resample import claimed_box, resample_labels, resample_map
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration, Transform
+from eprimg.stages.region_voxels import RegionVoxels
 
 __all__ = [
+    "Carrier",
     "carry_labels",
     "carry_map",
     "fingerprints",
@@ -127,7 +129,14 @@ def output_to_input(output: Grid, source: Grid, transform: Transform) -> npt.NDA
     return np.asarray(matrix)
 
 
-def carry_map(native: QuantityMap, grid: Grid, transform: Transform, *, order: int) -> QuantityMap:
+def carry_map(
+    native: QuantityMap,
+    grid: Grid,
+    transform: Transform,
+    *,
+    order: int,
+    progress: Callable[[float], object] | None = None,
+) -> QuantityMap:
     """Resample a map once onto another grid.
 
     Parameters
@@ -140,12 +149,15 @@ def carry_map(native: QuantityMap, grid: Grid, transform: Transform, *, order: i
         From the frame of ``grid`` to the frame of the map.
     order : int
         3: cubic B-spline with clipped overshoot; 1: linear.
+    progress : callable, optional
+        Called with the finished share between pieces of the work; what it raises ends it.
 
     Returns
     -------
     QuantityMap
         Same quantity; its method says how it was resampled.
     """
+    tell = progress or (lambda share: None)
     matrix = output_to_input(grid, native.grid, transform)
     moved = resample_map(
         native.values,
@@ -153,6 +165,7 @@ def carry_map(native: QuantityMap, grid: Grid, transform: Transform, *, order: i
         output_shape=grid.shape,
         order=3 if order == 3 else 1,
         valid=native.valid,
+        progress=lambda share: tell(0.5 * share),
     )
     error = None
     if native.standard_error is not None:
@@ -166,6 +179,7 @@ def carry_map(native: QuantityMap, grid: Grid, transform: Transform, *, order: i
                     output_shape=grid.shape,
                     order=1,
                     valid=usable,
+                    progress=lambda share: tell(0.5 + 0.5 * share),
                 ).values
             )
     how = "cubic B-spline, overshoot clipped to the neighbours" if order == 3 else "linear"
@@ -209,14 +223,10 @@ def carry_labels(
     ndarray of int32
         Labels on ``target``.
     """
-    matrix = output_to_input(target, source, transform)
-    # The same lattice, as in a segmentation that stores only its occupied slices: copy exactly.
-    whole = np.eye(4)
-    whole[:3, 3] = np.round(matrix[:3, 3])
-    same_lattice = bool(np.abs(matrix - whole).max() < _ON_LATTICE)
+    matrix, same_lattice = _lattice(output_to_input(target, source, transform))
     return resample_labels(
         np.ascontiguousarray(labels, dtype=np.int32),
-        output_to_input=whole if same_lattice else matrix,
+        output_to_input=matrix,
         output_shape=target.shape,
         input_spacing_mm=source.spacing_mm,
         method="nearest" if same_lattice else "signed-distance",
@@ -224,24 +234,133 @@ def carry_labels(
     )
 
 
-def fingerprints(lesions: LesionSet) -> dict[str, str]:
+def _lattice(matrix: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], bool]:
+    """Tell one lattice, as in a segmentation that stores only its occupied slices: copy exactly."""
+    whole = np.eye(4)
+    whole[:3, 3] = np.round(matrix[:3, 3])
+    same = bool(np.abs(matrix - whole).max() < _ON_LATTICE)
+    return (whole if same else matrix), same
+
+
+class Carrier:
+    """Carries some regions to a part of another grid: what `carry_labels` gives there.
+
+    Parameters
+    ----------
+    regions : RegionVoxels
+        Regions on their grid.
+    target : Grid
+        Where they are wanted.
+    transform : Transform
+        From the frame of ``target`` to the frame of the regions.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (4, 4)
+        From indices of the target to indices of the regions' grid.
+    """
+
+    def __init__(self, regions: RegionVoxels, target: Grid, transform: Transform) -> None:
+        self._regions = regions
+        self._target = target
+        found = output_to_input(target, regions.lesions.grid, transform)
+        self.matrix, self._same_lattice = _lattice(found)
+
+    def claim(self, number: int) -> Box | None:
+        """Return the part of the target outside of which a region gets no voxel.
+
+        Parameters
+        ----------
+        number : int
+            Region id.
+
+        Returns
+        -------
+        tuple of slice or None
+            None when it gets none at all.
+        """
+        box = self._regions.boxes.get(number)
+        if box is None:
+            return None
+        claim = claimed_box(box, output_to_input=self.matrix, output_shape=self._target.shape)
+        if claim is None:
+            return None
+        k, j, i = claim
+        return k, j, i
+
+    def carry(self, ids: Collection[int], window: Box) -> npt.NDArray[Any]:
+        """Carry regions.
+
+        Parameters
+        ----------
+        ids : collection of int
+            Regions; where two of them meet, the one that lies deeper wins.
+        window : tuple of slice
+            Part of the target.
+
+        Returns
+        -------
+        ndarray of integer, shape of the window
+            Labels.
+        """
+        lesions = self._regions.lesions
+        boxes = {i: self._regions.boxes[i] for i in ids if i in self._regions.boxes}
+        if not self._same_lattice:
+            return resample_labels(
+                np.ascontiguousarray(lesions.labels),
+                output_to_input=self.matrix,
+                output_shape=self._target.shape,
+                input_spacing_mm=lesions.grid.spacing_mm,
+                keep_volume=True,
+                boxes=boxes,
+                window=window,
+            )
+        shift = self.matrix[:3, 3].astype(int)
+        carried = np.zeros([w.stop - w.start for w in window], dtype=lesions.labels.dtype)
+        for number, box in boxes.items():
+            # The part of the box that falls into the window, seen from both sides.
+            start = [max(b.start - s, w.start) for b, s, w in zip(box, shift, window, strict=True)]
+            stop = [min(b.stop - s, w.stop) for b, s, w in zip(box, shift, window, strict=True)]
+            if any(a >= b for a, b in zip(start, stop, strict=True)):
+                continue
+            there = tuple(
+                slice(a - w.start, b - w.start) for a, b, w in zip(start, stop, window, strict=True)
+            )
+            here = tuple(slice(a + s, b + s) for a, b, s in zip(start, stop, shift, strict=True))
+            carried[there][lesions.labels[here] == number] = number
+        return carried
+
+
+def fingerprints(
+    lesions: LesionSet,
+    *,
+    boxes: Mapping[int, Box] | None = None,
+    ids: Collection[int] | None = None,
+) -> dict[str, str]:
     """Tell the outline of every region, so that an edit is noticed.
 
     Parameters
     ----------
     lesions : LesionSet
         Regions on the reference grid.
+    boxes : Mapping of int to tuple of slice, optional
+        Bounding boxes by region id, when they are known.
+    ids : collection of int, optional
+        Only these regions.
 
     Returns
     -------
     dict of str to str
         Hash of the voxels of each region, by its id as text.
     """
-    labels = np.asarray(lesions.labels, dtype=np.int32)
-    boxes = ndimage.find_objects(labels)
+    labels = lesions.labels
+    if boxes is None:
+        boxes = label_boxes(labels, max([0, *(r.id for r in lesions.regions)]))
     found = {}
     for region in lesions.regions:
-        box = boxes[region.id - 1] if region.id <= len(boxes) else None
+        if ids is not None and region.id not in ids:
+            continue
+        box = boxes.get(region.id)
         digest = hashlib.sha256(repr((box, labels.shape)).encode())
         if box is not None:
             digest.update(np.packbits(labels[box] == region.id).tobytes())

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet, Measurement
@@ -14,6 +13,7 @@ from eprimg.model.study import Series, Study
 from eprimg.model.transform import Registration, Transform
 from eprimg.stages.carry import output_to_input, transform_to
 from eprimg.stages.numbers import NAN, Kept, Numbers, find_number
+from eprimg.stages.region_voxels import RegionVoxels
 
 __all__ = ["Drawn", "add_coverage_notes", "coverage_of", "covered_shares", "measure_coverage"]
 
@@ -41,47 +41,49 @@ class Drawn:
 
 
 def covered_shares(
-    labels: npt.NDArray[np.integer], grid: Grid, target: Grid, transform: Transform
+    regions: RegionVoxels, target: Grid, transform: Transform, ids: Collection[int]
 ) -> dict[int, tuple[float, int]]:
-    """Count the voxels of every label whose centre lies inside another grid.
+    """Count the voxels of regions whose centre lies inside another grid.
 
     Parameters
     ----------
-    labels : ndarray of integer, shape (k, j, i)
-        Labels on ``grid``.
-    grid : Grid
-        Grid of the labels.
+    regions : RegionVoxels
+        Regions on their grid.
     target : Grid
         Grid whose voxels, reaching half a voxel beyond their centres, are the field of view.
     transform : Transform
-        From the frame of ``grid`` to the frame of ``target``.
+        From the frame of the regions to the frame of ``target``.
+    ids : collection of int
+        Regions that are wanted.
 
     Returns
     -------
     dict
-        Share inside (0 to 1) and number of voxels, by label.
+        Share inside (0 to 1) and number of voxels, by region; one without a voxel is missing.
     """
-    matrix = output_to_input(grid, target, transform)
-    occupied = np.asarray(labels) > 0
-    there = np.argwhere(occupied) @ matrix[:3, :3].T + matrix[:3, 3]
+    matrix = output_to_input(regions.lesions.grid, target, transform)
     last = np.asarray(target.shape) - 0.5
-    inside = np.all((there >= -0.5 - _TOLERANCE) & (there <= last + _TOLERANCE), axis=1)
-    owner = np.asarray(labels)[occupied]
-    counts = np.bincount(owner)
-    within = np.bincount(owner, weights=inside)
-    return {
-        int(label): (float(within[label] / counts[label]), int(counts[label]))
-        for label in np.flatnonzero(counts)
-    }
+    shares = {}
+    for number in ids:
+        if number not in regions.boxes:
+            continue
+        corner = [b.start for b in regions.boxes[number]]
+        index = np.argwhere(regions.inside(number)) + corner
+        there = index @ matrix[:3, :3].T + matrix[:3, 3]
+        inside = np.all((there >= -0.5 - _TOLERANCE) & (there <= last + _TOLERANCE), axis=1)
+        shares[number] = (float(np.count_nonzero(inside) / inside.size), int(inside.size))
+    return shares
 
 
 def measure_coverage(
     numbers: Numbers,
     study: Study,
     registrations: Sequence[Registration],
-    lesions: LesionSet,
+    lesions: LesionSet | RegionVoxels,
     series: Series,
     drawn: Drawn,
+    *,
+    voxels: Mapping[str, RegionVoxels] | None = None,
 ) -> None:
     """Append the part of every region inside the field of view of a series.
 
@@ -93,32 +95,39 @@ def measure_coverage(
         What was read.
     registrations : sequence of Registration
         From the reference series to the others.
-    lesions : LesionSet
+    lesions : LesionSet or RegionVoxels
         Regions on the reference grid.
     series : Series
         The series that is going to be measured.
     drawn : Drawn
         Regions that were drawn on another grid are judged by that mask: what the reference grid
         cut off is not known there.
+    voxels : Mapping of str to RegionVoxels, optional
+        The sets of ``drawn``, looked up already.
     """
+    regions = RegionVoxels.of(lesions)
+
+    def drawn_voxels(key: str) -> RegionVoxels:
+        return voxels[key] if voxels is not None else RegionVoxels(drawn.sets[key])
+
     to_series = transform_to(study, registrations, series)
     of_mask: dict[str, dict[int, tuple[float, int]]] = {"": {}}
     if to_series is not None:
-        of_mask[""] = covered_shares(lesions.labels, lesions.grid, series.grid, to_series)
-        for key in set(drawn.on.values()) - {series.key}:
+        own = [number for number in numbers if number not in drawn.on]
+        of_mask[""] = covered_shares(regions, series.grid, to_series, own)
+        for key in {drawn.on[n] for n in numbers if n in drawn.on} - {series.key}:
             other = next(s for s in study.series if s.key == key)
             back = transform_to(study, registrations, other)
+            there = [n for n in numbers if drawn.on.get(n) == key]
             if back is not None:
-                of_mask[key] = covered_shares(
-                    drawn.sets[key].labels,
-                    drawn.sets[key].grid,
-                    series.grid,
-                    back.inverse().then(to_series),
-                )
+                through = back.inverse().then(to_series)
+                of_mask[key] = covered_shares(drawn_voxels(key), series.grid, through, there)
+            else:
+                of_mask[""] |= covered_shares(regions, series.grid, to_series, there)
     for number, measured in numbers.items():
         key = drawn.on.get(number, "")
         if key == series.key:
-            n = int(np.count_nonzero(drawn.sets[key].labels == number))
+            n = drawn_voxels(key).count(number)
             share, n, where = (1.0 if n else NAN), n, f"native {key}"
         else:
             key = key if key in of_mask else ""

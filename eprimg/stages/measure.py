@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from eprimg.config import Config
+from eprimg.kernels.label_boxes import label_changes
 from eprimg.model.case import StageResult
-from eprimg.model.lesions import LesionSet, Measurement, RegionRole
+from eprimg.model.lesions import LesionSet, Measurement, Region, RegionRole
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration
-from eprimg.stages.carry import carry_labels, fingerprints, reference_series, transform_to
+from eprimg.stages.affected import DENOMINATORS, affected_regions
+from eprimg.stages.carry import fingerprints, reference_series
 from eprimg.stages.coverage import Drawn, add_coverage_notes, measure_coverage
 from eprimg.stages.measure_mr import measure_differences, measure_r2star
 from eprimg.stages.measure_pet import measure_pet
+from eprimg.stages.native_labels import CARRIED, OUTLINES, native_voxels
 from eprimg.stages.noise_floor import voxel_doubts
 from eprimg.stages.objections import region_objections
-from eprimg.stages.region_notes import note_regions
+from eprimg.stages.region_notes import EXCLUDED, note_regions
+from eprimg.stages.region_voxels import RegionVoxels
 
-__all__ = ["Measured", "measure"]
-
-_CARRIED = "carried"
-"""Setting of a native label set: ids of the regions that came from the reference grid."""
-
-_RANK = {RegionRole.REFERENCE: 0, RegionRole.LESION: 1, RegionRole.EXCLUDE: 2}
+__all__ = ["Measured", "affected_regions", "measure"]
 
 _MEASURED_ROLES = (Role.MR_PRE, Role.MR_POST, Role.PET)
 
@@ -57,7 +55,9 @@ def measure(
     config: Config,
     *,
     native: Mapping[str, LesionSet] | None = None,
+    before: Mapping[str, LesionSet] | None = None,
     ids: Collection[int] | None = None,
+    progress: Callable[[str, float], object] | None = None,
 ) -> StageResult[Measured]:
     """Carry labels to each native grid once and measure every region there.
 
@@ -74,52 +74,78 @@ def measure(
     config : Config
         Settings.
     native : Mapping of str to LesionSet, optional
-        Regions whose labels on a native grid are known already (drawn there, or carried before),
-        by series key, as `segment` and this stage return them.  They are used as they are where
-        the outline on the reference grid is still the one that they belong to; after an edit they
-        are carried afresh.
+        Regions that were drawn on a native grid, by series key, as `segment` returns them.  They
+        are used as drawn where the outline on the reference grid is still the one that they belong
+        to; after an edit they are carried.
+    before : Mapping of str to LesionSet, optional
+        What this stage returned for an earlier state of the labels (`Measured.native_lesions`).
+        It saves work and changes no number.
     ids : collection of int, optional
-        Measure only these regions again; the others keep their numbers.  All when left out.
+        Measure only these regions again, and those whose voxels on a native grid differ from
+        ``before``; the others keep their numbers and are taken to have the outline that they had
+        there.  `affected_regions` finds the ids of an edit.  All when left out.
+    progress : callable, optional
+        Called with words and the fraction done.
 
     Returns
     -------
     StageResult[Measured]
-        Regions with measurements and notes.
+        Regions with measurements and notes.  An excluded region has none but the reason.  The
+        findings are those of all regions, whether they were measured again or not.
     """
     if lesions is None:
         return StageResult(Measured(None))
+    tell = progress or (lambda words, share: None)
     wanted = {r.id for r in lesions.regions if r.role != RegionRole.EXCLUDE}
     if ids is not None:
         wanted &= set(ids)
     reference = reference_series(study)
-    outlines = fingerprints(lesions)
-    carried: dict[str, LesionSet] = {}
-    for role in _MEASURED_ROLES:
+    tell("outlines", 0.0)
+    regions = RegionVoxels(lesions)
+    outlines = _outlines(regions, before or {}, ids)
+    voxels: dict[str, RegionVoxels] = {}
+    for step, role in enumerate(_MEASURED_ROLES):
         series = study.find(role)
         if series is None or not any(series.key in m.sources for m in maps.values()):
             continue
-        known = (native or {}).get(series.key)
-        moved = _on_native_grid(study, registrations, lesions, series, known, outlines)
+        tell(f"regions on {series.key}", 0.1 + 0.1 * step)
+        moved = native_voxels(
+            study,
+            registrations,
+            regions,
+            outlines,
+            series,
+            drawn=(native or {}).get(series.key),
+            before=(before or {}).get(series.key),
+        )
         if moved is not None:
-            carried[series.key] = moved
+            voxels[series.key] = moved
+    carried = {key: each.lesions for key, each in voxels.items()}
+    if ids is not None:
+        wanted |= _moved(before or {}, carried, lesions)
     numbers: dict[int, list[Measurement]] = {i: [] for i in wanted}
     kept = {r.id: r.measurements for r in lesions.regions if r.id not in wanted}
     drawn = _drawn(carried, lesions, reference)
-    doubts = voxel_doubts(carried, maps, config)
-    _measure_volume(numbers, lesions, reference)
+    spleen = lesions.reference("spleen")
+    doubted = wanted | ({spleen.id} if spleen is not None else set())
+    doubts = voxel_doubts(voxels, maps, config, ids=doubted)
+    _measure_volume(numbers, regions, reference)
+    tell("coverage", 0.4)
     for role in _MEASURED_ROLES:
         series = study.find(role)
         if series is not None and series.key in carried:
-            measure_coverage(numbers, study, registrations, lesions, series, drawn)
+            measure_coverage(numbers, study, registrations, regions, series, drawn, voxels=voxels)
     for role, phase in ((Role.MR_PRE, "pre"), (Role.MR_POST, "post")):
         series = study.find(role)
         if series is not None and series.key in carried and f"r2star_{phase}" in maps:
-            measure_r2star(numbers, carried[series.key], maps[f"r2star_{phase}"], str(role), config)
+            tell(f"numbers of {series.key}", 0.5)
+            measure_r2star(numbers, voxels[series.key], maps[f"r2star_{phase}"], str(role), config)
             add_coverage_notes(numbers, str(role))
+    tell("change of R2*", 0.6)
     measure_differences(
         numbers,
         kept,
-        lesions,
+        regions,
         registered,
         _registration_error(study, registrations, reference),
         config,
@@ -127,15 +153,20 @@ def measure(
     )
     pet = study.find(Role.PET)
     if pet is not None and pet.key in carried:
-        measure_pet(numbers, kept, carried[pet.key], maps, config)
-        add_coverage_notes(numbers, str(Role.PET))
-    measured = lesions.with_regions(
-        tuple(
-            replace(r, measurements=tuple(numbers[r.id])) if r.id in wanted else r
-            for r in lesions.regions
+        measure_pet(
+            numbers,
+            kept,
+            voxels[pet.key],
+            maps,
+            config,
+            progress=lambda: tell("numbers of pet", 0.7),
         )
+        add_coverage_notes(numbers, str(Role.PET))
+    measured = lesions.with_regions(tuple(_with_numbers(r, numbers) for r in lesions.regions))
+    tell("notes", 0.9)
+    noted, findings = note_regions(
+        RegionVoxels(measured, regions.boxes), voxels, doubts, wanted, config
     )
-    noted, findings = note_regions(measured, carried, doubts, wanted, config)
     judged = noted.with_regions(
         tuple(
             replace(
@@ -152,89 +183,82 @@ def measure(
     return StageResult(Measured(judged, carried), tuple(findings))
 
 
+def _with_numbers(region: Region, numbers: Mapping[int, list[Measurement]]) -> Region:
+    """Give a region its new numbers; an excluded one keeps nothing but the reason."""
+    if region.role == RegionRole.EXCLUDE:
+        reason = tuple(n for n in region.notes if n.startswith(EXCLUDED))
+        return replace(region, measurements=(), tiers=(), objections=(), notes=reason)
+    if region.role == RegionRole.REFERENCE and (region.objections or region.tiers):
+        region = replace(region, objections=(), tiers=())
+    if region.id not in numbers:
+        return region
+    return replace(region, measurements=tuple(numbers[region.id]))
+
+
+def _outlines(
+    regions: RegionVoxels, before: Mapping[str, LesionSet], ids: Collection[int] | None
+) -> dict[str, str]:
+    """Outlines of all regions; those that are not measured again have the outline they had."""
+    known: Mapping[str, str] = {}
+    for each in before.values():
+        found = each.settings.get(OUTLINES)
+        # A set as it was drawn knows its own regions only, and the outlines of that time.
+        if isinstance(found, Mapping) and CARRIED in each.settings:
+            known = found
+            break
+    if ids is None or not known:
+        return fingerprints(regions.lesions, boxes=regions.boxes)
+    new = {r.id for r in regions.lesions.regions if r.id in ids or str(r.id) not in known}
+    # An excluded part is never measured, but it can be edited.
+    new |= {r.id for r in regions.lesions.regions if r.role == RegionRole.EXCLUDE}
+    fresh = fingerprints(regions.lesions, boxes=regions.boxes, ids=new)
+    return {str(r.id): fresh.get(str(r.id)) or known[str(r.id)] for r in regions.lesions.regions}
+
+
+def _moved(
+    before: Mapping[str, LesionSet], carried: Mapping[str, LesionSet], lesions: LesionSet
+) -> set[int]:
+    """Regions whose voxels on a native grid differ from before, whatever the caller named.
+
+    An edit on the reference grid reaches beyond what can be seen there when a region that was drawn
+    on another grid is used as drawn no more, or again.
+    """
+    moved: set[int] = set()
+    for key, now in carried.items():
+        earlier = before.get(key)
+        # A drawing as it came from the file holds no carried region yet: nothing to compare with.
+        if earlier is None or now is lesions or CARRIED not in earlier.settings:
+            continue
+        if earlier.labels is not now.labels and earlier.grid.matches(now.grid):
+            moved |= label_changes(earlier.labels, now.labels)[1]
+    measured = [r for r in lesions.regions if r.role != RegionRole.EXCLUDE]
+    if any(r.id in moved and r.anatomy in DENOMINATORS for r in measured):
+        return {r.id for r in measured}
+    return moved & {r.id for r in measured}
+
+
 def _drawn(carried: Mapping[str, LesionSet], lesions: LesionSet, reference: Series) -> Drawn:
     """Tell which regions were drawn on another grid than the reference, and where."""
     on: dict[int, str] = {}
     for key, each in carried.items():
-        moved = each.settings.get(_CARRIED)
+        moved = each.settings.get(CARRIED)
         if key == reference.key or each is lesions or not isinstance(moved, tuple):
             continue
         on.update({r.id: key for r in each.regions if r.id not in moved and r.id not in on})
     return Drawn(carried, on)
 
 
-def _on_native_grid(
-    study: Study,
-    registrations: Sequence[Registration],
-    lesions: LesionSet,
-    series: Series,
-    known: LesionSet | None,
-    outlines: Mapping[str, str],
-) -> LesionSet | None:
-    """Labels of all regions on the grid of a series; None when it is not aligned."""
-    if series.grid.matches(lesions.grid):
-        return lesions
-    there = np.zeros(series.grid.shape, dtype=np.int32)
-    held: set[int] = set()
-    moved_before: set[int] = set()
-    if known is not None and known.grid.matches(series.grid):
-        earlier = known.settings.get("outlines")
-        if isinstance(earlier, Mapping):
-            held = {int(i) for i, outline in outlines.items() if earlier.get(i) == outline}
-        before = known.settings.get(_CARRIED)
-        moved_before = set(before) if isinstance(before, tuple) else set()
-        labels = np.asarray(known.labels, dtype=np.int32)
-        there = np.where(np.isin(labels, list(held)), labels, 0).astype(np.int32)
-    missing = [r for r in lesions.regions if r.id not in held]
-    if missing:
-        transform = transform_to(study, registrations, series)
-        if transform is None:
-            if not held:
-                return None
-        else:
-            source = np.asarray(lesions.labels, dtype=np.int32)
-            # Apart, so that a lesion does not lose part of its volume along the seam to its organ.
-            for organs in (True, False):
-                ids = [r.id for r in missing if (r.role == RegionRole.REFERENCE) is organs]
-                if not ids:
-                    continue
-                moved = carry_labels(
-                    np.where(np.isin(source, ids), source, 0),
-                    lesions.grid,
-                    series.grid,
-                    transform.inverse(),
-                )
-                there = _overlay(there, moved, lesions)
-    moved_now = tuple(sorted((held & moved_before) | {r.id for r in missing}))
-    settings = {**lesions.settings, "outlines": dict(outlines), _CARRIED: moved_now}
-    return LesionSet(there, series.grid, lesions.regions, lesions.origin, settings)
-
-
-def _overlay(
-    below: npt.NDArray[np.int32], above: npt.NDArray[np.int32], lesions: LesionSet
-) -> npt.NDArray[np.int32]:
-    """Add carried labels; excluded parts win over lesions, lesions over organs."""
-    rank = np.zeros(max([0, *(r.id for r in lesions.regions)]) + 1, dtype=np.int8)
-    for region in lesions.regions:
-        rank[region.id] = _RANK[region.role]
-    wins = (above > 0) & ((below == 0) | (rank[above] > rank[below]))
-    return np.where(wins, above, below).astype(np.int32)
-
-
 def _measure_volume(
-    numbers: dict[int, list[Measurement]], lesions: LesionSet, reference: Series
+    numbers: dict[int, list[Measurement]], regions: RegionVoxels, reference: Series
 ) -> None:
-    counts = np.bincount(
-        np.asarray(lesions.labels).ravel(), minlength=max([0, *(r.id for r in lesions.regions)]) + 1
-    )
     for number, measured in numbers.items():
-        n = int(counts[number])
+        n = regions.count(number)
         measured.append(
             Measurement(
                 "volume",
                 "volume",
                 "reference",
-                n * lesions.grid.voxel_volume_ml if n else float("nan"),
+                n * regions.lesions.grid.voxel_volume_ml if n else float("nan"),
                 float("nan"),
                 "none: depends on who drew the outline",
                 n,

@@ -10,12 +10,13 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from eprimg.config import Config
-from eprimg.kernels.labels import LabelStatistics, label_statistics
+from eprimg.kernels.labels import LabelStatistics
 from eprimg.model.lesions import LesionSet, Measurement
 from eprimg.model.maps import QuantityMap
 from eprimg.stages.denominator import judge_denominator
 from eprimg.stages.noise_floor import VoxelDoubts
 from eprimg.stages.numbers import NAN, Kept, Numbers, find_number
+from eprimg.stages.region_voxels import RegionVoxels
 
 __all__ = ["measure_differences", "measure_r2star", "rim_gradient_per_mm", "tail_statistic"]
 
@@ -26,7 +27,11 @@ _TAIL_ERROR = "none: a mean above a quantile is raised by noise, and no repeatab
 
 
 def measure_r2star(
-    numbers: Numbers, native: LesionSet, r2star: QuantityMap, source: str, config: Config
+    numbers: Numbers,
+    native: LesionSet | RegionVoxels,
+    r2star: QuantityMap,
+    source: str,
+    config: Config,
 ) -> None:
     """Measure R2* on its native grid and append the numbers.
 
@@ -34,7 +39,7 @@ def measure_r2star(
     ----------
     numbers : dict
         Measurements by region id; grows.
-    native : LesionSet
+    native : LesionSet or RegionVoxels
         Labels on the grid of the map.
     r2star : QuantityMap
         R2* map.
@@ -43,26 +48,18 @@ def measure_r2star(
     config : Config
         Settings.
     """
-    native.grid.require_match(r2star.grid, what="labels and R2* map")
+    voxels = RegionVoxels.of(native)
+    voxels.lesions.grid.require_match(r2star.grid, what="labels and R2* map")
     tail = config.measure.tail_quantile
-    stats = label_statistics(
-        r2star.values,
-        native.labels,
-        voxel_volume_ml=native.grid.voxel_volume_ml,
-        valid=r2star.valid,
-        quantiles=(0.25, 0.75),
-        tail=tail,
-    )
-    row_of = {int(label): row for row, label in enumerate(stats.label)}
     grid = f"native {source}"
     tail_name = tail_statistic(tail)
     for number, measured in numbers.items():
-        row = row_of.get(number)
-        n = 0 if row is None else int(stats.n_valid[row])
-        if row is None or n == 0:
+        stats = voxels.statistics(r2star, number, quantiles=(0.25, 0.75), tail=tail)
+        n = 0 if stats is None else int(stats.n_valid[0])
+        if stats is None or n == 0:
             note = (
                 f"no voxel of the region lies on the {source} grid"
-                if row is None
+                if stats is None
                 else "R2* could not be fitted in any voxel of the region"
             )
             for name in ("median", "mean", "sd", "p25", "p75", tail_name):
@@ -80,27 +77,27 @@ def measure_r2star(
                     )
                 )
             continue
-        failed = int(stats.count[row]) - n
+        failed = int(stats.count[0]) - n
         note = (
-            f"{failed} of {int(stats.count[row])} voxels could not be fitted and are left out"
+            f"{failed} of {int(stats.count[0])} voxels could not be fitted and are left out"
             if failed
             else ""
         )
-        error, covers = _mean_error(r2star, native, stats, row)
+        error, covers = _mean_error(r2star, voxels, stats, number)
         for name, value, se, said in (
-            ("median", stats.median[row], error * _MEDIAN_OVER_MEAN, covers),
-            ("mean", stats.mean[row], error, covers),
-            ("sd", stats.sd[row], NAN, "none: spread of the voxels"),
-            ("p25", stats.quantiles[row, 0], NAN, "none: quantile of the voxels"),
-            ("p75", stats.quantiles[row, 1], NAN, "none: quantile of the voxels"),
+            ("median", stats.median[0], error * _MEDIAN_OVER_MEAN, covers),
+            ("mean", stats.mean[0], error, covers),
+            ("sd", stats.sd[0], NAN, "none: spread of the voxels"),
+            ("p25", stats.quantiles[0, 0], NAN, "none: quantile of the voxels"),
+            ("p75", stats.quantiles[0, 1], NAN, "none: quantile of the voxels"),
             (
                 tail_name,
-                stats.tail_mean[row],
+                stats.tail_mean[0],
                 NAN,
                 _TAIL_ERROR,
             ),
         ):
-            used = int(stats.tail_count[row]) if name == tail_name else n
+            used = int(stats.tail_count[0]) if name == tail_name else n
             measured.append(
                 Measurement("r2star", name, source, float(value), float(se), said, used, grid, note)
             )
@@ -125,7 +122,7 @@ def tail_statistic(tail: float) -> str:
 def measure_differences(
     numbers: Numbers,
     kept: Kept,
-    lesions: LesionSet,
+    lesions: LesionSet | RegionVoxels,
     registered: Mapping[str, QuantityMap],
     registration_error: tuple[float, str],
     config: Config,
@@ -157,10 +154,11 @@ def measure_differences(
             post = find_number(numbers, kept, number, "r2star", statistic, "mr_post")
             if pre is not None and post is not None:
                 measured.append(_native_difference(pre, post, statistic))
-    _tail_ratio(numbers, kept, lesions, config, doubts or {})
+    regions = RegionVoxels.of(lesions)
+    _tail_ratio(numbers, kept, regions.lesions, config, doubts or {})
     change = registered.get("dr2star")
     if change is not None:
-        _voxelwise(numbers, lesions, change, registration_error)
+        _voxelwise(numbers, regions, change, registration_error)
 
 
 def _native_difference(pre: Measurement, post: Measurement, statistic: str) -> Measurement:
@@ -182,19 +180,20 @@ def _native_difference(pre: Measurement, post: Measurement, statistic: str) -> M
 
 
 def _mean_error(
-    r2star: QuantityMap, native: LesionSet, stats: LabelStatistics, row: int
+    r2star: QuantityMap, voxels: RegionVoxels, stats: LabelStatistics, number: int
 ) -> tuple[float, str]:
     """Give the standard error of a region's mean from the fit errors, else from the spread."""
-    n = int(stats.n_valid[row])
+    n = int(stats.n_valid[0])
     if r2star.standard_error is not None:
-        inside = (native.labels == stats.label[row]) & r2star.valid
-        errors = np.asarray(r2star.standard_error[inside], dtype=np.float64)
+        valid = voxels.pick(r2star.valid, number)
+        picked = voxels.pick(r2star.standard_error, number)
+        errors = np.asarray(picked[valid], dtype=np.float64)
         if errors.size and np.isfinite(errors).all():
             return float(np.sqrt(np.sum(errors**2)) / errors.size), (
                 "fit noise of the voxels, taken as independent; a lower bound"
             )
     if n > 1:
-        return float(stats.sd[row] / math.sqrt(n)), (
+        return float(stats.sd[0] / math.sqrt(n)), (
             "spread of the voxels over the root of their number (the fit gives no error in every "
             "voxel); a lower bound"
         )
@@ -246,32 +245,25 @@ def _tail_ratio(
 
 def _voxelwise(
     numbers: Numbers,
-    lesions: LesionSet,
+    regions: RegionVoxels,
     change: QuantityMap,
     registration_error: tuple[float, str],
 ) -> None:
+    lesions = regions.lesions
     lesions.grid.require_match(change.grid, what="regions and registered ΔR2* map")
-    stats = label_statistics(
-        change.values,
-        lesions.labels,
-        voxel_volume_ml=lesions.grid.voxel_volume_ml,
-        valid=change.valid,
-    )
-    row_of = {int(label): row for row, label in enumerate(stats.label)}
-    boxes = ndimage.find_objects(np.asarray(lesions.labels, dtype=np.int32))
     error_mm, origin = registration_error
     for number, measured in numbers.items():
-        row = row_of.get(number)
-        n = 0 if row is None else int(stats.n_valid[row])
+        stats = regions.statistics(change, number)
+        n = 0 if stats is None else int(stats.n_valid[0])
         note = "" if n else "no valid voxel of the registered ΔR2* map in the region"
-        for name, values in (("median", stats.median), ("mean", stats.mean)):
-            value = float(values[row]) if row is not None and n else NAN
+        found = (NAN, NAN) if stats is None or not n else (stats.median[0], stats.mean[0])
+        for name, value in zip(("median", "mean"), found, strict=True):
             measured.append(
                 Measurement(
                     "dr2star",
                     name,
                     "registered",
-                    value,
+                    float(value),
                     NAN,
                     "none: interpolated voxels are not independent; see the native difference",
                     n,
@@ -280,8 +272,8 @@ def _voxelwise(
                 )
             )
         gradient = NAN
-        if n and number - 1 < len(boxes) and boxes[number - 1] is not None:
-            gradient = rim_gradient_per_mm(change, lesions.labels, number, boxes[number - 1])
+        if n:
+            gradient = rim_gradient_per_mm(change, lesions.labels, number, regions.boxes[number])
         measured.append(
             Measurement(
                 "dr2star",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import numpy as np
 
 from eprimg.config import Config
-from eprimg.kernels.labels import label_statistics
-from eprimg.kernels.peak import suv_peak
+from eprimg.kernels.label_boxes import widened_box
+from eprimg.kernels.peak import PeakResult, suv_peak
 from eprimg.model.lesions import LesionSet, Measurement
 from eprimg.model.maps import QuantityMap
 from eprimg.stages.denominator import judge_denominator
 from eprimg.stages.numbers import NAN, Kept, Numbers, find_number
+from eprimg.stages.region_voxels import RegionVoxels
 
 __all__ = ["measure_pet"]
 
@@ -24,9 +27,11 @@ _RATIOS = (("lesion_blood_ratio", "blood"), ("lesion_muscle_ratio", "muscle"))
 def measure_pet(
     numbers: Numbers,
     kept: Kept,
-    native: LesionSet,
+    native: LesionSet | RegionVoxels,
     maps: Mapping[str, QuantityMap],
     config: Config,
+    *,
+    progress: Callable[[], object] | None = None,
 ) -> None:
     """Measure PET quantities on the native PET grid and append the numbers.
 
@@ -36,45 +41,41 @@ def measure_pet(
         Measurements by region id; grows.
     kept : Mapping
         Measurements of regions that are not measured again.
-    native : LesionSet
+    native : LesionSet or RegionVoxels
         Labels on the PET grid.
     maps : Mapping of str to QuantityMap
         Native maps.
     config : Config
         Settings.
+    progress : callable, optional
+        Called before every region.
     """
+    voxels = RegionVoxels.of(native)
+    tell = progress or (lambda: None)
     for key in _KEYS:
         if key in maps:
-            _measure_map(numbers, native, maps[key], key, config)
-    _ratios(numbers, kept, native, "suvbw" if "suvbw" in maps else "pid_per_kg", config)
+            _measure_map(numbers, voxels, maps[key], key, config, tell)
+    _ratios(numbers, kept, voxels.lesions, "suvbw" if "suvbw" in maps else "pid_per_kg", config)
 
 
 def _measure_map(
-    numbers: Numbers, native: LesionSet, uptake: QuantityMap, key: str, config: Config
+    numbers: Numbers,
+    voxels: RegionVoxels,
+    uptake: QuantityMap,
+    key: str,
+    config: Config,
+    tell: Callable[[], object],
 ) -> None:
+    native = voxels.lesions
     native.grid.require_match(uptake.grid, what="labels and PET map")
-    stats = label_statistics(
-        uptake.values,
-        native.labels,
-        voxel_volume_ml=native.grid.voxel_volume_ml,
-        valid=uptake.valid,
-    )
     diameter = config.measure.peak_diameter_mm
-    peaks = suv_peak(
-        uptake.values,
-        native.labels,
-        native.grid.spacing_mm,
-        diameter_mm=diameter,
-        valid=uptake.valid,
-    )
-    row_of = {int(label): row for row, label in enumerate(stats.label)}
     organs = {r.id for r in native.references}
-    peak_of = {int(label): row for row, label in enumerate(peaks.label)}
     sphere_voxels = math.pi / 6 * diameter**3 / 1000.0 / native.grid.voxel_volume_ml
     for number, measured in numbers.items():
-        row = row_of.get(number)
-        n = 0 if row is None else int(stats.n_valid[row])
-        if row is None or n == 0:
+        tell()
+        stats = voxels.statistics(uptake, number)
+        n = 0 if stats is None else int(stats.n_valid[0])
+        if stats is None or n == 0:
             note = "no valid voxel of the region lies on the PET grid"
             for name in ("mean", "max", "peak", "sd", "median"):
                 measured.append(
@@ -83,14 +84,14 @@ def _measure_map(
                     )
                 )
             continue
-        sd = float(stats.sd[row])
+        sd = float(stats.sd[0])
         mean_error = sd / math.sqrt(n)
         spread = (
             "spread of the voxels in the region over the root of {}; neighbours are "
             "correlated, delineation and calibration are not included: a lower bound"
         )
-        peak = float(peaks.peak[peak_of[number]])
-        inside = float(peaks.fraction_inside[peak_of[number]])
+        found = _peak(voxels, uptake, number, diameter)
+        peak, inside = float(found.peak[0]), float(found.fraction_inside[0])
         peak_note = ""
         if not math.isfinite(peak):
             peak_note = "no sphere could be placed: the region lies in a corner of the PET volume"
@@ -103,10 +104,10 @@ def _measure_map(
             peak_note = "the sphere may reach into a neighbouring region; prefer the mean"
         peak_error = sd / math.sqrt(max(min(sphere_voxels, n), 1.0))
         for name, value, error, said, note in (
-            ("mean", float(stats.mean[row]), mean_error, spread.format("their number"), ""),
+            ("mean", float(stats.mean[0]), mean_error, spread.format("their number"), ""),
             (
                 "max",
-                float(stats.maximum[row]),
+                float(stats.maximum[0]),
                 NAN,
                 "none: a maximum is set by noise; see the confidence of the tier",
                 "",
@@ -121,13 +122,27 @@ def _measure_map(
             ("sd", sd, NAN, "none: spread of the voxels", ""),
             (
                 "median",
-                float(stats.median[row]),
+                float(stats.median[0]),
                 mean_error * math.sqrt(math.pi / 2),
                 spread.format("their number, times 1.25 for a median"),
                 "",
             ),
         ):
             measured.append(Measurement(key, name, _SOURCE, value, error, said, n, _GRID, note))
+
+
+def _peak(voxels: RegionVoxels, uptake: QuantityMap, number: int, diameter_mm: float) -> PeakResult:
+    """Find the peak of one region, in its box and as far around it as the sphere reaches."""
+    spacing = uptake.grid.spacing_mm
+    k, j, i = (math.ceil(0.5 * diameter_mm / step) + 1 for step in spacing)
+    part = widened_box(voxels.boxes[number], (k, j, i), uptake.grid.shape)
+    return suv_peak(
+        uptake.values[part],
+        np.equal(voxels.lesions.labels[part], number).astype(np.int8),
+        spacing,
+        diameter_mm=diameter_mm,
+        valid=uptake.valid[part],
+    )
 
 
 def _ratios(numbers: Numbers, kept: Kept, native: LesionSet, key: str, config: Config) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from eprimg.config import Config
 from eprimg.kernels.r2star import R2StarReason
 from eprimg.model.lesions import LesionSet
 from eprimg.model.maps import QuantityMap
+from eprimg.stages.region_voxels import RegionVoxels
 
 __all__ = ["VoxelDoubt", "VoxelDoubts", "voxel_doubts"]
 
@@ -76,18 +77,24 @@ VoxelDoubts = Mapping[str, Mapping[int, VoxelDoubt]]
 
 
 def voxel_doubts(
-    carried: Mapping[str, LesionSet], maps: Mapping[str, QuantityMap], config: Config
+    carried: Mapping[str, LesionSet] | Mapping[str, RegionVoxels],
+    maps: Mapping[str, QuantityMap],
+    config: Config,
+    *,
+    ids: Collection[int] | None = None,
 ) -> dict[str, dict[int, VoxelDoubt]]:
     """Count doubtful voxels of every region on both R2* maps.
 
     Parameters
     ----------
-    carried : Mapping of str to LesionSet
+    carried : Mapping of str to LesionSet or RegionVoxels
         Labels on native grids, by series key.
     maps : Mapping of str to QuantityMap
         Native maps.
     config : Config
         Settings.
+    ids : collection of int, optional
+        Only these regions; all when left out.
 
     Returns
     -------
@@ -99,27 +106,26 @@ def voxel_doubts(
         r2star = maps.get(key)
         if r2star is None or r2star.sources[0] not in carried:
             continue
-        labels = np.asarray(carried[r2star.sources[0]].labels)
+        voxels = RegionVoxels.of(carried[r2star.sources[0]])
         limit = config.r2star.noise_floor_product / max(r2star.facts["echo_times_s"])
-        inside = labels > 0
-        owner, valid = labels[inside], r2star.valid[inside]
-        lost = np.zeros(valid.shape, dtype=np.bool_)
-        if r2star.reason is not None:
-            lost = ~valid & (r2star.reason[inside] == int(R2StarReason.NON_POSITIVE))
-        high = lost.copy()
-        high[valid] = r2star.values[inside][valid] > limit
-        n = np.bincount(owner)
-        known, above, no_signal, failed = (
-            np.bincount(owner, weights=x, minlength=len(n))
-            for x in (valid | lost, high, lost, ~valid)
-        )
         found[source] = {
-            int(label): VoxelDoubt(
-                float(above[label] / known[label]) if known[label] else 0.0,
-                float(no_signal[label] / n[label]),
-                float(failed[label] / n[label]),
-                limit,
-            )
-            for label in np.flatnonzero(n)
+            number: _doubt(voxels, r2star, number, limit)
+            for number in voxels.boxes
+            if ids is None or number in ids
         }
     return found
+
+
+def _doubt(voxels: RegionVoxels, r2star: QuantityMap, number: int, limit: float) -> VoxelDoubt:
+    valid = voxels.pick(r2star.valid, number)
+    lost = np.zeros(valid.shape, dtype=np.bool_)
+    if r2star.reason is not None:
+        reason = voxels.pick(r2star.reason, number)
+        lost = ~valid & (reason == int(R2StarReason.NON_POSITIVE))
+    high = lost.copy()
+    high[valid] = voxels.pick(r2star.values, number)[valid] > limit
+    n = valid.size
+    known, above, no_signal, failed = (
+        int(np.count_nonzero(x)) for x in (valid | lost, high, lost, ~valid)
+    )
+    return VoxelDoubt(above / known if known else 0.0, no_signal / n, failed / n, limit)

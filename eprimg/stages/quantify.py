@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eprimg.config import Config
-from eprimg.errors import EprimgError, raise_faults
+from eprimg.errors import Cancelled, EprimgError, raise_faults
 from eprimg.kernels.r2star import R2STAR_REASON_TEXT, fit_r2star
 from eprimg.model.acquisition import MRAcquisition
 from eprimg.model.case import Finding, Severity, StageResult
@@ -24,7 +24,7 @@ from eprimg.stages.quantify_pet import pet_maps
 
 __all__ = ["Progress", "Quantified", "protocol_differences", "quantify"]
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, float], object]
 """Called with what is being done and the fraction of the stage that is done."""
 
 REGISTERED_KEYS = ("r2star_pre", "r2star_post", "suvbw", "pid_per_kg")
@@ -93,9 +93,15 @@ def quantify(
         series = study.find(role)
         if series is None:
             continue
-        tell(f"R2* of {series.key}", 0.3 * step)
+
+        def told(share: float, *, key: str = series.key, step: int = step) -> None:
+            tell(f"R2* of {key}", 0.3 * (step + share))
+
+        told(0.0)
         try:
-            fitted, noticed = _r2star_maps(series, phase, config)
+            fitted, noticed = _r2star_maps(series, phase, config, told)
+        except Cancelled:
+            raise
         except EprimgError as error:
             faults.append(error)
             continue
@@ -114,7 +120,7 @@ def quantify(
     findings += [Finding.from_error(f) for f in faults]
     findings += _protocol_findings(study)
     tell("maps on the reference grid", 0.65)
-    registered, noticed = _registered_maps(study, registrations, maps, config)
+    registered, noticed = _registered_maps(study, registrations, maps, config, tell)
     findings += noticed
     tell("maps done", 1.0)
     return StageResult(Quantified(maps, registered), tuple(findings))
@@ -194,7 +200,7 @@ def _protocol_findings(study: Study) -> list[Finding]:
 
 
 def _r2star_maps(
-    series: Series, phase: str, config: Config
+    series: Series, phase: str, config: Config, told: Callable[[float], object]
 ) -> tuple[dict[str, QuantityMap], list[Finding]]:
     stack = series.pixels
     assert isinstance(stack, EchoStack)
@@ -203,6 +209,7 @@ def _r2star_maps(
         stack.echo_times_s,
         method="loglin" if config.r2star.method == "loglin" else "nlls",
         threads=config.threads or None,
+        progress=told,
     )
     words = {int(reason): text for reason, text in R2STAR_REASON_TEXT.items()}
     valid = np.isfinite(fit.r2star_per_s)
@@ -279,14 +286,20 @@ def _registered_maps(
     registrations: Sequence[Registration],
     maps: Mapping[str, QuantityMap],
     config: Config,
+    tell: Progress,
 ) -> tuple[dict[str, QuantityMap], list[Finding]]:
     reference = reference_series(study)
     registered: dict[str, QuantityMap] = {}
     findings: list[Finding] = []
     missing: set[str] = set()
-    for key in REGISTERED_KEYS:
+    for number, key in enumerate(REGISTERED_KEYS):
         if key not in maps:
             continue
+
+        def told(share: float, *, key: str = key, number: int = number) -> None:
+            done = (number + min(share, 1.0)) / len(REGISTERED_KEYS)
+            tell(f"{key} on the reference grid", 0.65 + 0.3 * done)
+
         source = next(s for s in study.series if s.key == maps[key].sources[0])
         if source.key == reference.key:
             registered[key] = maps[key]
@@ -297,7 +310,9 @@ def _registered_maps(
             continue
         # PET: linear cannot overshoot beside hot lesions; R2*: cubic keeps lesion edges.
         order = 1 if source.role == Role.PET else config.measure.map_order
-        registered[key] = carry_map(maps[key], reference.grid, transform, order=order)
+        registered[key] = carry_map(
+            maps[key], reference.grid, transform, order=order, progress=told
+        )
     for key in sorted(missing):
         refused = next((r for r in registrations if r.moving == key), None)
         why = refused.note if refused is not None and refused.note else "no transform was found"

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
 
 from eprimg.config import Config
+from eprimg.kernels.label_boxes import widened_box
 from eprimg.model.case import Finding, Severity
 from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.stages.noise_floor import VoxelDoubts
+from eprimg.stages.region_voxels import RegionVoxels
 
-__all__ = ["INSIDE_CARRIER", "IS_SMALL", "note_regions"]
+__all__ = [
+    "CARRIER_ORGANS",
+    "EXCLUDED",
+    "INSIDE_CARRIER",
+    "IS_SMALL",
+    "exclude_region",
+    "note_regions",
+    "rim_margin",
+]
+
+EXCLUDED = "excluded"
+"""How the note of an excluded region begins."""
 
 INSIDE_CARRIER = "lies inside the"
 """How the note of a lesion in a carrier organ begins."""
@@ -22,20 +35,47 @@ INSIDE_CARRIER = "lies inside the"
 IS_SMALL = "is small:"
 """How the note of a lesion begins that is too small for its R2* statistics."""
 
-_CARRIER_ORGANS = ("liver", "spleen", "marrow")
+CARRIER_ORGANS = ("liver", "spleen", "marrow")
 """Organs of the phagocytes, where carriers go whatever the tumour does."""
 
-Boxes = Sequence[tuple[slice, ...] | None]
-"""Bounding box per label, as `scipy.ndimage.find_objects` gives them."""
+_ABOVE_RANGE = "above the measurable range"
+_NO_R2STAR = "have no R2* on"
+"""Words by which a kept note is known again."""
 
 _INSIDE = 0.5
 _BESIDE = 0.1
 """Parts of the rim in a carrier organ above which a lesion lies inside, or borders on it."""
 
 
+def exclude_region(region: Region, reason: str) -> Region:
+    """Exclude a region: it keeps its id, its voxels and the reason, and is not measured.
+
+    Parameters
+    ----------
+    region : Region
+        Any region.
+    reason : str
+        Why, for the table.
+
+    Returns
+    -------
+    Region
+        Without measurements, tiers and objections.
+    """
+    said = reason.strip()
+    return replace(
+        region,
+        role=RegionRole.EXCLUDE,
+        measurements=(),
+        tiers=(),
+        objections=(),
+        notes=(f"{EXCLUDED}: {said}" if said else f"{EXCLUDED} without a reason",),
+    )
+
+
 def note_regions(
-    lesions: LesionSet,
-    carried: Mapping[str, LesionSet],
+    lesions: LesionSet | RegionVoxels,
+    carried: Mapping[str, LesionSet] | Mapping[str, RegionVoxels],
     doubts: VoxelDoubts,
     wanted: Collection[int],
     config: Config,
@@ -44,9 +84,9 @@ def note_regions(
 
     Parameters
     ----------
-    lesions : LesionSet
+    lesions : LesionSet or RegionVoxels
         Measured regions on the reference grid.
-    carried : Mapping of str to LesionSet
+    carried : Mapping of str to LesionSet or RegionVoxels
         Labels on native grids by series key.
     doubts : Mapping
         Doubtful voxels of the R2* maps, by source and region id.
@@ -60,54 +100,47 @@ def note_regions(
     LesionSet
         With notes.
     list of Finding
-        What the reader should see without opening the table.
+        What the reader should see without opening the table, of all measured regions.
     """
     findings: list[Finding] = []
     regions = []
-    sets = {"the reference grid": lesions}
-    sets.update({key: s for key, s in carried.items() if not s.grid.matches(lesions.grid)})
-    boxes: dict[str, Boxes] = {
-        name: ndimage.find_objects(np.asarray(s.labels, dtype=np.int32)) for name, s in sets.items()
-    }
+    here = RegionVoxels.of(lesions)
+    lesions = here.lesions
+    sets = {"the reference grid": here}
+    for key, each in carried.items():
+        voxels = RegionVoxels.of(each)
+        if not voxels.lesions.grid.matches(lesions.grid):
+            sets[key] = voxels
     for region in lesions.regions:
-        if region.id not in wanted:
+        if region.role == RegionRole.EXCLUDE:
             regions.append(region)
             continue
-        notes: list[str] = []
-        for name, each in sets.items():
-            box = _box(boxes[name], region.id)
-            notes += _edge_notes(region, each, name, lesions, box, config)
-        if region.role == RegionRole.LESION:
-            notes += _size_notes(region, config)
-            notes += _carrier_notes(
-                region, lesions, _box(boxes["the reference grid"], region.id), config
-            )
-        floor = _noise_floor_notes(region, doubts, config)
-        failed = _failed_notes(region, doubts, config)
-        notes += [*floor, *failed]
-        findings += _findings(region, notes, floor, failed)
-        regions.append(replace(region, notes=tuple(dict.fromkeys(notes))))
+        if region.id in wanted:
+            notes: list[str] = []
+            for name, each in sets.items():
+                notes += _edge_notes(region, each, name, here, config)
+            if region.role == RegionRole.LESION:
+                notes += _size_notes(region, config)
+                notes += _carrier_notes(region, here, config)
+            notes += _noise_floor_notes(region, doubts, config)
+            notes += _failed_notes(region, doubts, config)
+            region = replace(region, notes=tuple(dict.fromkeys(notes)))
+        findings += _findings(region)
+        regions.append(region)
     return lesions.with_regions(tuple(regions)), findings
 
 
-def _box(boxes: Boxes, number: int) -> tuple[slice, ...] | None:
-    return boxes[number - 1] if number - 1 < len(boxes) else None
-
-
 def _edge_notes(
-    region: Region,
-    labels: LesionSet,
-    name: str,
-    reference: LesionSet,
-    box: tuple[slice, ...] | None,
-    config: Config,
+    region: Region, labels: RegionVoxels, name: str, reference: RegionVoxels, config: Config
 ) -> list[str]:
+    box = labels.boxes.get(region.id)
     where = "" if labels is reference else f" of {name}"
     if box is None:
         return [f"has no voxel on the grid{where or ' of the reference series'}"]
     # A grid of one slice has no neighbour to lose there.
     touches = any(
-        n > 1 and (b.start == 0 or b.stop == n) for b, n in zip(box, labels.grid.shape, strict=True)
+        n > 1 and (b.start == 0 or b.stop == n)
+        for b, n in zip(box, labels.lesions.grid.shape, strict=True)
     )
     if labels is reference:
         return ["touches the edge of the field of view"] if touches else []
@@ -133,16 +166,14 @@ def _size_notes(region: Region, config: Config) -> list[str]:
     ]
 
 
-def _carrier_notes(
-    region: Region, lesions: LesionSet, box: tuple[slice, ...] | None, config: Config
-) -> list[str]:
-    organs = [r for r in lesions.references if r.anatomy in _CARRIER_ORGANS]
+def _carrier_notes(region: Region, voxels: RegionVoxels, config: Config) -> list[str]:
+    lesions, box = voxels.lesions, voxels.boxes.get(region.id)
+    organs = [r for r in lesions.references if r.anatomy in CARRIER_ORGANS]
     if not organs or box is None:
         return []
     spacing = lesions.grid.spacing_mm
     width = config.measure.carrier_rim_mm
-    margin = [math.ceil(width / s) + 1 for s in spacing]
-    wide = tuple(slice(max(b.start - m, 0), b.stop + m) for b, m in zip(box, margin, strict=True))
+    wide = widened_box(box, rim_margin(spacing, config), lesions.grid.shape)
     part = np.asarray(lesions.labels[wide])
     distance = ndimage.distance_transform_edt(part != region.id, sampling=spacing)
     # Other lesions say nothing about what surrounds this one.
@@ -158,6 +189,25 @@ def _carrier_notes(
         elif share > _BESIDE:
             notes.append(f"borders on the {organ.name}: carrier background nearby")
     return notes
+
+
+def rim_margin(spacing_mm: tuple[float, float, float], config: Config) -> tuple[int, int, int]:
+    """Return how far around a lesion its surroundings are looked at.
+
+    Parameters
+    ----------
+    spacing_mm : tuple of float
+        Voxel spacing along (k, j, i) in mm.
+    config : Config
+        ``measure.carrier_rim_mm``.
+
+    Returns
+    -------
+    tuple of int
+        Voxels along (k, j, i).
+    """
+    k, j, i = (math.ceil(config.measure.carrier_rim_mm / s) + 1 for s in spacing_mm)
+    return k, j, i
 
 
 def _noise_floor_notes(region: Region, doubts: VoxelDoubts, config: Config) -> list[str]:
@@ -181,16 +231,13 @@ def _failed_notes(region: Region, doubts: VoxelDoubts, config: Config) -> list[s
     ]
 
 
-def _findings(
-    region: Region, notes: list[str], floor: list[str], failed: list[str]
-) -> list[Finding]:
+def _findings(region: Region) -> list[Finding]:
+    """Say in the findings what the notes say, also of a region that kept its notes."""
     found = [
-        Finding("W_NOISE_FLOOR", Severity.WARNING, region.name, f"{region.name}: {note}.")
-        for note in floor
-    ]
-    found += [
-        Finding("W_VOXELS_FAILED", Severity.WARNING, region.name, f"{region.name}: {note}.")
-        for note in failed
+        Finding(code, Severity.WARNING, region.name, f"{region.name}: {note}.")
+        for words, code in ((_ABOVE_RANGE, "W_NOISE_FLOOR"), (_NO_R2STAR, "W_VOXELS_FAILED"))
+        for note in region.notes
+        if words in note
     ]
     codes = (
         ("field of view", "W_REGION_CUT"),
@@ -198,7 +245,7 @@ def _findings(
         (IS_SMALL, "W_REGION_SMALL"),
         ("carrier background", "W_CARRIER_BACKGROUND"),
     )
-    for note in notes:
+    for note in region.notes:
         if region.role != RegionRole.LESION:
             continue  # organs leave the field of view as a rule
         for words, code in codes:

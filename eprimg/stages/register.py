@@ -17,7 +17,7 @@ from eprimg.engines.registrars.similarity import (
     moved_rms_mm,
     rotation_deg,
 )
-from eprimg.errors import ConfigError, EngineError, InputError
+from eprimg.errors import Cancelled, ConfigError, EngineError, InputError
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration, Transform
@@ -34,7 +34,7 @@ from eprimg.stages.register_check import (
 
 __all__ = ["register"]
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, float], object]
 
 _ERROR_ESTIMATE = (
     "registration_error_mm: RMS over the body between two estimates (other sample points, "
@@ -54,7 +54,8 @@ def register(
     config : Config
         Settings; the section ``register`` and ``threads``.
     progress : callable, optional
-        Called with words and the share that is done.
+        Called with words and the share that is done, also within every step of the search; what it
+        raises ends the work.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def register(
     registrations: list[Registration] = []
     findings: list[Finding] = []
     for number, series in enumerate(tasks):
-        tell = _part(progress, number, len(tasks), series.key)
+        tell = _Teller(progress, number, len(tasks), series.key)
         made, noticed = _align(work, study, reference, series, tell)
         findings += noticed
         if made is not None:
@@ -106,7 +107,7 @@ class _Work:
 
 
 def _align(
-    work: _Work, study: Study, reference: Series, series: Series, tell: Progress | None
+    work: _Work, study: Study, reference: Series, series: Series, tell: _Teller
 ) -> tuple[Registration | None, list[Finding]]:
     findings: list[Finding] = []
     ct = study.find(Role.CT) if series.role == Role.PET else None
@@ -143,7 +144,7 @@ def _align(
 
 
 def _pair(
-    work: _Work, fixed: Series, partner: Series, moving: Series, tell: Progress | None
+    work: _Work, fixed: Series, partner: Series, moving: Series, tell: _Teller
 ) -> tuple[Registration | None, list[Finding]]:
     """Align ``partner`` and file the result for ``moving``, which shares its frame."""
     frames = (fixed.grid.frame_of_reference, partner.grid.frame_of_reference)
@@ -226,20 +227,30 @@ def _estimate(
     moving: Series,
     *,
     shared: bool,
-    tell: Progress | None,
+    tell: _Teller,
 ) -> Estimate:
     first, second = _comparable(fixed), _comparable(partner)
-    result = work.engine.register(
-        first,
-        second,
-        settings=work.profile,
-        seed=work.config.register.seed,
-        threads=work.threads,
-        start="identity" if shared else "best",
-        progress=tell,
-    )
+    try:
+        result = work.engine.register(
+            first,
+            second,
+            settings=work.profile,
+            seed=work.config.register.seed,
+            threads=work.threads,
+            start="identity" if shared else "best",
+            progress=tell.engine_progress,
+            should_stop=tell.should_stop,
+        )
+    except EngineError:
+        if tell.stopped_by is not None:
+            raise tell.stopped_by from None
+        raise
+    if tell.stopped_by is not None:
+        raise tell.stopped_by
+    tell("checking the alignment", 1.0)
     rules = work.rules
     check = SimilarityCheck(first, second, rules.intensity, grid_mm=rules.check.grid_mm)
+    tell.again()
     centre = fixed.grid.center_lps_mm[None, :]
     step = rules.check.displaced_mm
     beside = []
@@ -247,17 +258,26 @@ def _estimate(
         for sign in (-step, step):
             displaced = np.array(result.matrix)
             displaced[axis, 3] += sign
+            tell.again()
             beside.append(check.at(displaced, local=False).nmi - 1.0)
+    tell.again()
     after = check.at(result.matrix)
+    tell.again()
     around = float(np.nanmax(beside)) if np.isfinite(beside).any() else float("nan")
     same_start = np.array_equal(result.start, np.eye(4))
     header = check.at(np.eye(4))
-    orientations = [orientation_of(partner.key, first, second, check, result.matrix, rules)]
+    tell.again()
+    orientations = [
+        orientation_of(partner.key, first, second, check, result.matrix, rules, ask=tell.again)
+    ]
     if moving.key != partner.key:
         # The CT may be right and the PET that rides on it turned.
         rider = _comparable(moving)
+        tell.again()
         own = SimilarityCheck(first, rider, rules.intensity, grid_mm=rules.check.grid_mm)
-        orientations.append(orientation_of(moving.key, first, rider, own, result.matrix, rules))
+        orientations.append(
+            orientation_of(moving.key, first, rider, own, result.matrix, rules, ask=tell.again)
+        )
     return Estimate(
         result=result,
         header=header,
@@ -290,7 +310,36 @@ def _box_points(series: Series) -> npt.NDArray[np.float64]:
     return series.grid.index_to_lps_mm(index)
 
 
-def _part(progress: Progress | None, number: int, count: int, key: str) -> Progress | None:
-    if progress is None:
-        return None
-    return lambda words, share: progress(f"{key}: {words}", (number + share) / count)
+class _Teller:
+    """Passes progress on, and remembers what stopped the work while the engine had the word."""
+
+    def __init__(self, progress: Progress | None, number: int, count: int, key: str) -> None:
+        self._progress = progress
+        self._number, self._count, self._key = number, count, key
+        self._last = ("", 0.0)
+        self.stopped_by: BaseException | None = None
+
+    def __call__(self, words: str, share: float) -> None:
+        self._last = (words, share)
+        if self._progress is not None:
+            told = self._progress(f"{self._key}: {words}", (self._number + share) / self._count)
+            if told is False:
+                raise Cancelled(where=f"{self._key}: {words}")
+
+    def again(self) -> None:
+        """Ask without news."""
+        self(*self._last)
+
+    def should_stop(self) -> bool:
+        """Ask from inside the engine, which would swallow an exception or lose its kind."""
+        if self.stopped_by is None:
+            try:
+                self.again()
+            except BaseException as error:  # kept, and raised again by the stage
+                self.stopped_by = error
+        return self.stopped_by is not None
+
+    def engine_progress(self, words: str, share: float) -> None:
+        """Pass on what the engine tells; a stop is found at its next question."""
+        self._last = (words, share)
+        self.should_stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,6 +91,8 @@ def orientation_of(
     check: SimilarityCheck,
     matrix: npt.ArrayLike,
     rules: RigidSettings,
+    *,
+    ask: Callable[[], object] | None = None,
 ) -> Orientation:
     """Compare an alignment with the other orientations of the moving series.
 
@@ -105,17 +108,27 @@ def orientation_of(
         The alignment.
     rules : RigidSettings
         The profile.
+    ask : callable, optional
+        Called between pieces of work; it may raise to end it.
 
     Returns
     -------
     Orientation
         Both figures.
     """
+    if ask is not None:
+        ask()
     coarse = SimilarityCheck(
         fixed, moving, rules.intensity, grid_mm=rules.check.orientation_grid_mm
     )
+    if ask is not None:
+        ask()
     other = best_other_orientation(
-        check, coarse, matrix, minimum_overlap_fraction=rules.check.minimum_overlap_fraction
+        check,
+        coarse,
+        matrix,
+        minimum_overlap_fraction=rules.check.minimum_overlap_fraction,
+        ask=ask,
     )
     return Orientation(key, check.at(matrix, local=False).nmi, other)
 

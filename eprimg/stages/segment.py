@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -67,6 +67,7 @@ def segment(
     config: Config,
     *,
     registrations: Sequence[Registration] = (),
+    progress: Callable[[str, float], object] | None = None,
 ) -> StageResult[Segmented]:
     """Bring imported masks to the reference grid; without a lesion mask, find candidates on PET.
 
@@ -80,6 +81,8 @@ def segment(
         Settings.
     registrations : sequence of Registration
         From the reference series to the others; masks of other sessions travel through them.
+    progress : callable, optional
+        Called with words and the fraction done, before every mask.
 
     Returns
     -------
@@ -94,10 +97,14 @@ def segment(
     """
     reference = reference_series(study)
     merge = _Merge(np.zeros(reference.grid.shape, dtype=np.int32))
-    for imported in study.regions:
+    for number, imported in enumerate(study.regions):
+        if progress is not None:
+            progress(f"regions of {imported.origin}", number / (len(study.regions) + 1))
         labels, series = _on_reference(study, registrations, imported, reference)
         _add(merge, imported, labels, series if series.key != reference.key else None)
     if not any(r.role == RegionRole.LESION for r in merge.regions):
+        if progress is not None:
+            progress("looking for candidates", 0.5)
         _add_candidates(merge, study, registrations, maps, config, reference)
     if not merge.regions:
         return StageResult(Segmented(None), tuple(merge.findings))

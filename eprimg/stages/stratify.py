@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from eprimg.config import Config
 from eprimg.errors import ConfigError, EprimgError
@@ -12,14 +13,14 @@ from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.model.schemes import parse_scheme
 from eprimg.model.study import Role, Study
-from eprimg.model.tiers import Cohort, Objection, PatientTier, Tier, TierScheme
+from eprimg.model.tiers import EDITED, Cohort, Objection, PatientTier, Tier, TierScheme
 from eprimg.registry import load_engine
 from eprimg.resources import load_resource, resource_names
 from eprimg.stages.objections import study_objections
 from eprimg.stages.tiers_lesion import NOT_VALIDATED, lesion_tier, not_tiered
 from eprimg.stages.tiers_patient import patient_tier
 
-__all__ = ["Stratified", "builtin_schemes", "stratify"]
+__all__ = ["Stratified", "builtin_schemes", "marked_schemes", "stratify"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -73,6 +74,42 @@ def builtin_schemes(names: Sequence[str]) -> tuple[TierScheme, ...]:
     return tuple(parse_scheme(load_resource(f"tier_schemes/{n}.toml"), f"{n}.toml") for n in names)
 
 
+def marked_schemes(
+    given: Sequence[TierScheme], own: Sequence[TierScheme]
+) -> tuple[TierScheme, ...]:
+    """Mark every scheme that is not as the settings name it, so that its tiers cannot pass for it.
+
+    Parameters
+    ----------
+    given : sequence of TierScheme
+        Schemes that take the place of those that the settings name.
+    own : sequence of TierScheme
+        Those that the settings name.
+
+    Returns
+    -------
+    tuple of TierScheme
+        An edited one is not validated and its version says so; one that was edited back is the one
+        of the settings again.
+    """
+    known = {s.key: s for s in own}
+    marked = []
+    for scheme in given:
+        as_named = known.get(scheme.key)
+        version = scheme.version.removesuffix(EDITED)
+        if as_named is not None and as_named == replace(
+            scheme,
+            version=version,
+            validated=as_named.validated if scheme.edited else scheme.validated,
+            source_file=as_named.source_file,
+        ):
+            scheme = as_named
+        elif as_named is not None:
+            scheme = replace(scheme, version=version + EDITED, validated=False)
+        marked.append(scheme)
+    return tuple(marked)
+
+
 def stratify(
     study: Study,
     lesions: LesionSet | None,
@@ -105,12 +142,24 @@ def stratify(
     objections, noticed = study_objections(study, lesions)
     findings: list[Finding] = list(noticed)
     tiers: dict[int, list[Tier]] = {r.id: [] for r in lesions.lesions} if lesions else {}
+    rules: dict[str, Any] = {}
     for scheme in chosen:
         for number, tier in _lesion_tiers(
-            study, lesions, scheme, cohorts, config, objections, findings
+            study, lesions, scheme, cohorts, config, objections, findings, rules
         ):
             tiers[number].append(tier)
-        if not scheme.validated:
+        if scheme.edited:
+            cuts = ", ".join(f"{edge:g}" for edge in scheme.edges) or "from a cohort"
+            findings.append(
+                Finding(
+                    "W_SCHEME_EDITED",
+                    Severity.WARNING,
+                    scheme.key,
+                    f"The reader edited scheme {scheme.key}: its tiers rest on other rules than "
+                    f"those of its file (cut-offs now: {cuts}) and are not validated.",
+                )
+            )
+        elif not scheme.validated:
             findings.append(
                 Finding(
                     "I_SCHEME_EXAMPLE",
@@ -141,14 +190,16 @@ def _lesion_tiers(
     config: Config,
     objections: Sequence[Objection],
     findings: list[Finding],
+    rules: dict[str, Any],
 ) -> list[tuple[int, Tier]]:
     if lesions is None:
         return []
     edges: tuple[float, ...] = ()
     trace = ""
     try:
-        rule = load_engine("tier rule", scheme.rule)()
-        edges, trace = rule.cutoffs(scheme, cohorts)
+        if scheme.rule not in rules:  # finding an engine takes longer than using it
+            rules[scheme.rule] = load_engine("tier rule", scheme.rule)()
+        edges, trace = rules[scheme.rule].cutoffs(scheme, cohorts)
         _check(scheme, edges)
     except EprimgError as error:
         findings.append(Finding.from_error(error, scheme.key))

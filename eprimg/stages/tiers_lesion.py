@@ -30,6 +30,7 @@ from eprimg.quantities import quantity
 from eprimg.resources import load_resource
 
 __all__ = [
+    "EDITED_SCHEME",
     "NOT_VALIDATED",
     "ErrorModel",
     "at_most",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 NOT_VALIDATED = "example, not validated"
+EDITED_SCHEME = "edited scheme, not validated"
 
 _HIGHEST_CONFIDENCE = 0.99
 """Nothing higher is stated where the known error is only a part of the error."""
@@ -118,8 +120,10 @@ def notice_of(scheme: TierScheme) -> str:
     Returns
     -------
     str
-        Empty for a validated scheme.
+        Empty for a validated scheme that nobody edited.
     """
+    if scheme.edited:
+        return EDITED_SCHEME
     return "" if scheme.validated else NOT_VALIDATED
 
 

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -247,30 +248,28 @@ def _carrier_words(found: _Evaluable, scheme: TierScheme, best: int) -> str:
 
 
 def _dominant(
-    places: npt.NDArray[np.int64], volumes: npt.NDArray[np.float64], n_tiers: int
+    places: npt.NDArray[Any], volumes: npt.NDArray[np.float64], n_tiers: int
 ) -> npt.NDArray[np.int64]:
-    share = (
-        np.stack([np.where(places == t, volumes, 0.0).sum(axis=1) for t in range(n_tiers)], axis=1)
-        / volumes.sum()
-    )
+    held = [(places == t).astype(np.float64) @ volumes for t in range(n_tiers)]
+    share = np.stack(held, axis=1) / volumes.sum()
     best = share.argmax(axis=1)
     # A tolerance: two halves must not become a majority by rounding.
     return np.where(share.max(axis=1) > _DOMINANT_SHARE + 1e-12, best, n_tiers).astype(np.int64)
 
 
 def _highest(
-    places: npt.NDArray[np.int64], volumes: npt.NDArray[np.float64], n_tiers: int
+    places: npt.NDArray[Any], volumes: npt.NDArray[np.float64], n_tiers: int
 ) -> npt.NDArray[np.int64]:
     return np.asarray(places.max(axis=1), dtype=np.int64)
 
 
 def _lowest(
-    places: npt.NDArray[np.int64], volumes: npt.NDArray[np.float64], n_tiers: int
+    places: npt.NDArray[Any], volumes: npt.NDArray[np.float64], n_tiers: int
 ) -> npt.NDArray[np.int64]:
     return np.asarray(places.min(axis=1), dtype=np.int64)
 
 
-_Combine = Callable[[npt.NDArray[np.int64], npt.NDArray[np.float64], int], npt.NDArray[np.int64]]
+_Combine = Callable[[npt.NDArray[Any], npt.NDArray[np.float64], int], npt.NDArray[np.int64]]
 
 _RULES: dict[str, _Combine] = {"dominant-volume": _dominant, "any": _highest, "all": _lowest}
 
@@ -284,8 +283,11 @@ def _outcome_probabilities(
         weights = np.prod(found.probabilities[np.arange(n), draws], axis=1)
     else:
         random = np.random.default_rng(_SEED)
-        uniform = random.random((_LARGEST_ENUMERATION, n, 1))
-        draws = (uniform > np.cumsum(found.probabilities, axis=1)[None, :, :-1]).sum(axis=2)
+        uniform = random.random((_LARGEST_ENUMERATION, n))
+        edges = np.cumsum(found.probabilities, axis=1)[:, :-1]
+        draws = np.zeros(uniform.shape, dtype=np.int8)
+        for tier in range(edges.shape[1]):  # a table is drawn in no time, a cube is not
+            draws += uniform > edges[None, :, tier]
         weights = np.full(_LARGEST_ENUMERATION, 1.0 / _LARGEST_ENUMERATION)
     outcome = combine(draws, found.volumes, n_tiers)
     total = np.bincount(outcome, weights=weights, minlength=n_tiers + 1)

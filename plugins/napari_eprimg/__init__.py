@@ -1,7 +1,7 @@
-"""The napari plugin of eprimg, thin over the same pipeline as the command line.
+"""The napari plugin of eprimg: a reading room, thin over the same pipeline as the command line.
 
-It opens an output folder of ``eprimg run`` and offers the phantom study as sample data.  It imports
-neither Qt nor napari: readers and samples hand over plain layer tuples.
+Only the modules that hold windows import Qt; readers, writers, samples and `reading.Reading` work
+without a screen.
 """
 
 from __future__ import annotations

@@ -1,37 +1,76 @@
-"""Open an output folder of ``eprimg run`` as layers."""
+"""Open studies, NIfTI files, saved cases and output folders as layers.
+
+Every reader returns None at once for what is not its own.  Layers of a study carry its folder, so
+that the reading workflow, when its windows are open, takes the study over.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from eprimg.io.output_folder import output_path
+from eprimg.io.sidecar import read_side_car
+from eprimg.model.case import Case, Severity
+from eprimg.model.study import Study, Timepoint
+from napari_eprimg.output_layers import labels_layer, map_layer, output_layers
+from napari_eprimg.reading.folder_kinds import PathKind, kind_of
+from napari_eprimg.view.layer_specs import LayerTuple, layer_tuples
 
-from eprimg.io.bridge import grid_from_nifti, nifti_array
-from eprimg.io.output_folder import output_path, verify_folder
-from eprimg.model.grid import Grid
-from napari_eprimg.display import AXIS_LABELS, DisplayGrid, display_grid, show_on
+__all__ = [
+    "LayerTuple",
+    "get_case_reader",
+    "get_nifti_reader",
+    "get_reader",
+    "get_study_reader",
+    "read_case",
+    "read_layers",
+    "read_nifti",
+    "read_study_layers",
+    "with_study_folder",
+]
 
-__all__ = ["LayerTuple", "get_reader", "read_layers"]
+PathsLike = str | Path | Sequence[str]
+LayerReader = Callable[[PathsLike], list[LayerTuple]]
 
-LayerTuple = tuple[npt.NDArray[Any], dict[str, Any], str]
-
-_FORMAT = "eprimg output folder"
-_MANIFEST = "manifest.json"
-_NOTE = (
-    "For looking only: carried once to an axis-aligned grid, nearest voxel. "
-    "Take numbers from lesions.csv, measurements.csv or the maps on disk."
-)
-_PET = ("suvbw", "pid_per_kg")
-_COLOUR_MAPS = {"dr2star": "viridis", "suvbw": "inferno", "pid_per_kg": "inferno"}
-_SHOWN_FIRST = ("pid_per_kg", "suvbw", "dr2star", "r2star_post", "r2star_pre")
+# ---------------------------------------------------------------------- who takes what
 
 
-def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerTuple]] | None:
-    """Offer a reader when the path is an output folder of eprimg.
+def get_study_reader(path: PathsLike) -> LayerReader | None:
+    """Offer a reader for a study folder, a DICOM series folder or one DICOM file.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        One path.
+
+    Returns
+    -------
+    callable or None
+        `read_study_layers`, or None when it is something else.
+    """
+    return read_study_layers if _kind(path) == PathKind.STUDY else None
+
+
+def get_nifti_reader(path: PathsLike) -> LayerReader | None:
+    """Offer a reader for NIfTI files with side-cars.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        One file, or the files of an echo train.
+
+    Returns
+    -------
+    callable or None
+        `read_nifti`, or None when a file has no side-car.
+    """
+    kinds = {kind_of(p) for p in _paths(path)}
+    return read_nifti if kinds == {PathKind.NIFTI} else None
+
+
+def get_reader(path: PathsLike) -> LayerReader | None:
+    """Offer a reader for an output folder of ``eprimg run``.
 
     Parameters
     ----------
@@ -41,28 +80,176 @@ def get_reader(path: str | Sequence[str]) -> Callable[[Any], list[LayerTuple]] |
     Returns
     -------
     callable or None
-        `read_layers`, or None when the path is something else.
+        `read_layers`, or None when it is something else.
     """
-    try:
-        folder = _folder(path)
-        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    return read_layers if _kind(path, "manifest") == PathKind.OUTPUT else None
+
+
+def get_case_reader(path: PathsLike) -> LayerReader | None:
+    """Offer a reader for a saved case.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        The folder, or its ``case.json``.
+
+    Returns
+    -------
+    callable or None
+        `read_case`, or None when it is something else.
+    """
+    return read_case if _kind(path, "saved_case") == PathKind.CASE else None
+
+
+def _paths(path: PathsLike) -> list[Path]:
+    return [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
+
+
+def _folder(path: PathsLike, file: str = "") -> Path | None:
+    """Return the folder that a path means, which may be a file in it; None for several."""
+    paths = _paths(path)
+    if len(paths) != 1:
         return None
-    ours = isinstance(manifest, dict) and manifest.get("format") == _FORMAT
-    return read_layers if ours else None
+    named = bool(file) and paths[0].name == output_path(Path(), file).name
+    return paths[0].parent if named else paths[0]
 
 
-def _folder(path: str | Sequence[str]) -> Path:
-    """Return the folder that a path means."""
-    if not isinstance(path, str | Path):
-        if len(path) != 1:
-            raise ValueError("one output folder at a time")
-        path = path[0]
-    folder = Path(path)
-    return folder.parent if folder.name == _MANIFEST else folder
+def _kind(path: PathsLike, file: str = "") -> PathKind | None:
+    folder = _folder(path, file)
+    return None if folder is None else kind_of(folder)
 
 
-def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
+# ---------------------------------------------------------------------- studies and saved cases
+
+
+def read_study_layers(path: PathsLike) -> list[LayerTuple]:
+    """Read the series of a study with the proposed roles.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        Folder or file.
+
+    Returns
+    -------
+    list of tuple
+        Layer data, layer settings and layer type: one image layer for each series.
+
+    Raises
+    ------
+    EprimgError
+        When no series can be used; what is refused beside others is only left out.
+    """
+    from eprimg.errors import InputError
+    from eprimg.io.study import read_study
+
+    (folder,) = _paths(path)
+    read = read_study(folder, leave_out_refused=True)
+    if not read.value.series:
+        refused = [f for f in read.findings if f.severity == Severity.ERROR]
+        raise InputError(
+            " ".join(f.text for f in refused) or "no series of this study can be used",
+            code=refused[0].code if refused else "E_NO_SERIES",
+            action="open it in the reading workflow, which lets you enter what is missing",
+        )
+    return with_study_folder(layer_tuples(Case(read.value)), folder)
+
+
+def read_case(path: PathsLike) -> list[LayerTuple]:
+    """Read the series and the edited regions of a saved case; numbers come with the workflow.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        The folder, or its ``case.json``.
+
+    Returns
+    -------
+    list of tuple
+        Layer data, layer settings and layer type.
+
+    Raises
+    ------
+    InputError
+        ``E_CASE_READ``, ``E_CASE_MOVED`` or ``E_CASE_SOURCES`` when the case is damaged, or its
+        study is not where or what it was.
+    """
+    from eprimg.io.saved_case import check_sources, load_saved_case
+    from eprimg.io.study import read_study
+    from eprimg.io.study_plan import plan_study
+
+    folder = _folder(path, "saved_case")
+    assert folder is not None
+    saved = load_saved_case(folder)
+    plan = plan_study(saved.source, facts=saved.study_file)
+    read = read_study(saved.source, plan=plan, config=saved.config, leave_out_refused=True)
+    check_sources(saved, read.value)
+    case = Case(read.value, lesions=saved.regions, drawn_lesions=saved.drawn)
+    return with_study_folder(layer_tuples(case), folder)
+
+
+def with_study_folder(layers: list[LayerTuple], folder: Path) -> list[LayerTuple]:
+    """Note in every layer which folder the reading workflow opens for it.
+
+    Parameters
+    ----------
+    layers : list of tuple
+        Layers of one study.
+    folder : Path
+        Study folder or saved case.
+
+    Returns
+    -------
+    list of tuple
+        The same layers.
+    """
+    for _, settings, _ in layers:
+        settings["metadata"]["eprimg"]["study_folder"] = str(folder)
+    return layers
+
+
+# ---------------------------------------------------------------------- NIfTI
+
+
+def read_nifti(path: PathsLike) -> list[LayerTuple]:
+    """Read NIfTI with side-cars: a map of eprimg, a mask with names, or an echo train.
+
+    Parameters
+    ----------
+    path : str or sequence of str
+        One file, or one per echo.
+
+    Returns
+    -------
+    list of tuple
+        One layer.
+
+    Raises
+    ------
+    EprimgError
+        When the side-car does not say what the file holds, or contradicts it.
+    """
+    files = _paths(path)
+    sidecar = read_side_car(files[0])
+    if len(files) == 1 and "Quantity" in sidecar and "Key" in sidecar:
+        return [map_layer(files[0])]
+    if len(files) == 1 and ("labels" in sidecar or "EchoTime" not in sidecar):
+        from eprimg.io.read_regions import read_regions
+
+        regions = read_regions(files[0]).value
+        return [labels_layer(regions, files[0], sidecar)]
+    from eprimg.io.read_nifti import read_nifti_echoes
+    from eprimg.model.study import Role
+
+    read = read_nifti_echoes(tuple(files), key="mr", role=Role.MR_PRE, agent_phase="unknown")
+    study = Study("P-unnamed", (Timepoint(files[0].parent.name or "MR", None, (read.value,)),))
+    return layer_tuples(Case(study))
+
+
+# ---------------------------------------------------------------------- output folders
+
+
+def read_layers(path: PathsLike) -> list[LayerTuple]:
     """Read the registered maps and the regions of an output folder.
 
     Parameters
@@ -80,100 +267,6 @@ def read_layers(path: str | Sequence[str]) -> list[LayerTuple]:
     OutputError
         ``E_OUTPUT_DAMAGED`` when a file of the folder is missing or was changed.
     """
-    folder = _folder(path)
-    verify_folder(folder)
-    maps = sorted((folder / "maps").glob("*.nii.gz"), key=_rank, reverse=True)
-    layers = [_map_layer(file) for file in maps]
-    if layers:  # the last one lies on top; the others wait behind it
-        layers[-1][1]["visible"] = True
-    labels = output_path(folder, "labels")
-    if labels.is_file():
-        layers.append(_regions_layer(labels, output_path(folder, "label_names")))
-    return layers
-
-
-def _rank(file: Path) -> tuple[int, str]:
-    key = file.name.removesuffix(".nii.gz")
-    return (_SHOWN_FIRST.index(key) if key in _SHOWN_FIRST else len(_SHOWN_FIRST), key)
-
-
-def _load(file: Path, sidecar: dict[str, Any]) -> tuple[npt.NDArray[Any], Grid]:
-    import nibabel as nib
-
-    nifti = nib.load(file)
-    frame = sidecar.get("FrameOfReferenceUID")
-    grid = grid_from_nifti(nifti, frame_of_reference=frame, where=file.name)
-    return nifti_array(np.asanyarray(nifti.dataobj)), grid
-
-
-def _placed(
-    name: str, grid: Grid, target: DisplayGrid, file: Path, sidecar: dict[str, Any]
-) -> dict[str, Any]:
-    """Return the settings that every layer has."""
-    return {
-        "name": name,
-        "scale": target.spacing_mm,
-        "translate": target.origin_mm,
-        "units": ("mm", "mm", "mm"),
-        "axis_labels": AXIS_LABELS,
-        "metadata": {
-            "eprimg": {
-                "display_only": True,
-                "note": _NOTE,
-                "file": file.name,
-                "source_affine_kji_to_lps_mm": grid.affine.tolist(),
-                "source_shape_kji": grid.shape,
-                "frame_of_reference": grid.frame_of_reference,
-                "sidecar": sidecar,
-            }
-        },
-    }
-
-
-def _map_layer(file: Path) -> LayerTuple:
-    key = file.name.removesuffix(".nii.gz")
-    sidecar = json.loads(file.with_name(f"{key}.json").read_text(encoding="utf-8"))
-    values, grid = _load(file, sidecar)
-    target = display_grid(grid)
-    quantity, unit = sidecar["Quantity"], sidecar["Units"]
-    name = f"{quantity} {_which(key)}" + (f"({unit})" if unit != quantity else "")
-    settings = _placed(name.strip(), grid, target, file, sidecar)
-    settings |= {
-        "colormap": _COLOUR_MAPS.get(key, "magma"),
-        # PET: small hot lesions decide; R2*: noise in air has a long tail.
-        "contrast_limits": _limits(values, 100.0 if key in _PET else 99.5),
-        "interpolation2d": "nearest",
-        "visible": False,
-    }
-    return show_on(values, grid, target, outside=np.nan), settings, "image"
-
-
-def _which(key: str) -> str:
-    """Tell pre from post ferumoxytol in a layer name."""
-    stem, _, last = key.rpartition("_")
-    return f"{last} ferumoxytol " if stem and last in ("pre", "post") else ""
-
-
-def _limits(values: npt.NDArray[Any], percentile: float) -> tuple[float, float]:
-    """Choose a window from 0 to a percentile."""
-    finite = values[np.isfinite(values)]
-    high = float(np.percentile(finite, percentile)) if finite.size else 1.0
-    return 0.0, high if high > 0 else 1.0
-
-
-def _regions_layer(file: Path, names: Path) -> LayerTuple:
-    sidecar = json.loads(names.read_text(encoding="utf-8"))
-    labels, grid = _load(file, sidecar)
-    target = display_grid(grid)
-    settings = _placed("regions", grid, target, file, sidecar)
-    ids = sorted(int(number) for number in sidecar["labels"])
-    rows = [sidecar["labels"][str(number)] for number in ids]
-    settings["features"] = {
-        "index": [0, *ids],
-        "name": ["background", *(row["name"] for row in rows)],
-        "role": ["", *(row["role"] for row in rows)],
-        "anatomy": ["", *(row["anatomy"] or "" for row in rows)],
-        "source": ["", *(row["source"] for row in rows)],
-    }
-    settings["opacity"] = 0.4
-    return show_on(labels, grid, target, outside=0), settings, "labels"
+    folder = _folder(path, "manifest")
+    assert folder is not None
+    return output_layers(folder)

@@ -9,7 +9,14 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-NAMES = ("bench_r2star", "bench_read", "bench_register", "bench_run")
+NAMES = (
+    "bench_r2star",
+    "bench_read",
+    "bench_register",
+    "bench_measure",
+    "bench_run",
+    "bench_batch",
+)
 TARGET = Path(__file__).resolve().parents[2] / "docs" / "validation" / "performance.md"
 
 

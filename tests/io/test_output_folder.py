@@ -10,7 +10,15 @@ import pytest
 
 import eprimg
 from eprimg.errors import OutputError
-from eprimg.io.output_folder import check_target, is_done, output_path, verify_folder, whole_folder
+from eprimg.io.batch_processes import machine_mark, process_start
+from eprimg.io.output_folder import (
+    check_target,
+    is_done,
+    output_path,
+    sweep_folders,
+    verify_folder,
+    whole_folder,
+)
 
 FACTS = {"input_hash": "a", "config_hash": "b", "eprimg": eprimg.__version__}
 
@@ -124,7 +132,7 @@ def test_a_folder_that_appeared_in_the_meantime_is_left_alone(tmp_path: Path) ->
 def test_a_result_that_a_killed_run_had_set_aside_comes_back(tmp_path: Path) -> None:
     out = tmp_path / "out"
     fill(out)
-    out.rename(tmp_path / ".out.old-999999999")
+    out.rename(tmp_path / f".out.old-{machine_mark()}-4194399-1-00000000")
     with pytest.raises(RuntimeError):
         _fail(out)
     verify_folder(out)
@@ -174,12 +182,30 @@ def test_done_means_same_input_settings_version_and_hashes(tmp_path: Path) -> No
 
 
 def test_what_a_dead_run_left_is_swept(tmp_path: Path) -> None:
-    dead = tmp_path / ".out.partial-999999999"
-    dead.mkdir()
-    living = tmp_path / f".out.partial-{os.getppid()}"
-    living.mkdir()
+    here, parent = machine_mark(), os.getppid()
+    dead = f".out.partial-{here}-4194399-1-00000000"
+    reused = f".out.partial-{here}-{parent}-1-00000000"  # its number went to another process
+    living = f".out.partial-{here}-{parent}-{process_start(parent)}-00000000"
+    for name in (dead, reused, living):
+        (tmp_path / name).mkdir()
     fill(tmp_path / "out")
-    assert left_overs(tmp_path) == [living.name]
+    assert left_overs(tmp_path) == [living]
+
+
+def test_what_another_computer_writes_is_left_for_a_day(tmp_path: Path) -> None:
+    # nodes of a cluster share the folder; the same process number means another process there
+    there = tmp_path / ".out.partial-ffffffff-4194399-1-00000000"
+    there.mkdir()
+    stranger = tmp_path / ".other.partial-1"
+    stranger.mkdir()
+    fill(tmp_path / "out")
+    assert sweep_folders(tmp_path) == 0
+    two_days_ago = there.stat().st_mtime - 2 * 24 * 3600
+    os.utime(there, (two_days_ago, two_days_ago))
+    assert sweep_folders(tmp_path, "another") == 0
+    assert sweep_folders(tmp_path) == 1
+    assert left_overs(tmp_path) == [stranger.name]
+    assert sweep_folders(tmp_path / "nowhere") == 0
 
 
 def test_paths_come_from_the_resource() -> None:

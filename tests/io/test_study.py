@@ -11,10 +11,11 @@ import pydicom
 import pytest
 
 from eprimg.config import Config
-from eprimg.errors import ConfigError, InputError
+from eprimg.errors import Cancelled, ConfigError, EprimgError, InputError
 from eprimg.io.study import read_study
 from eprimg.io.study_plan import plan_study
 from eprimg.model.acquisition import Origin, PETAcquisition
+from eprimg.model.case import Severity
 from eprimg.model.study import Role
 from tests.conftest import is_pet
 
@@ -164,3 +165,35 @@ def test_roles_against_the_headers_are_warned_about(phantom: Path, tmp_path: Pat
     assert any("Ferumoxytol" in t for t in texts)
     assert any("acquired after the other" in t for t in texts)
     assert not [f for f in read_study(phantom / "dicom").findings if f.code == "W_AGENT_ORDER"]
+
+
+def test_a_refused_series_can_be_left_out_with_all_its_faults(copy_of: Callable[..., Path]) -> None:
+    def spoiled(dataset: pydicom.Dataset) -> None:
+        dataset.PatientWeight = None
+        dataset.Units = "CNTS"
+
+    folder = copy_of(spoiled, only=is_pet)
+    with pytest.raises(EprimgError) as refused:
+        read_study(folder)
+    wanted = sorted(f.code for f in refused.value.faults or (refused.value,))
+    result = read_study(folder, leave_out_refused=True)
+    assert {s.key for s in result.value.series} == {"mr_pre", "mr_post"}
+    errors = [f for f in result.findings if f.severity == Severity.ERROR]
+    assert sorted(f.code for f in errors) == wanted
+    assert all(f.where == "pet" and "left out" in f.text for f in errors)
+    assert len(wanted) >= 1
+
+
+def test_reading_stops_when_asked(phantom: Path) -> None:
+    for at in (1, 5, 400):
+        calls = 0
+
+        def stop(words: str, share: float, at: int = at) -> None:
+            nonlocal calls
+            calls += 1
+            if calls >= at:
+                raise Cancelled
+
+        with pytest.raises(Cancelled):
+            read_study(phantom / "dicom", progress=stop)
+        assert calls == at

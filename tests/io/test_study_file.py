@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from eprimg.errors import ConfigError
-from eprimg.io.study_file import read_study_file
+from eprimg.io.study_file import merge_study_files, parse_study_file, read_study_file
 from eprimg.model.study import Role
 
 
@@ -95,3 +95,33 @@ def test_a_file_that_is_no_toml(tmp_path: Path) -> None:
         read_study_file(tmp_path / "none.toml")
     with pytest.raises(ConfigError, match="is a section"):
         read_study_file(write(tmp_path, "injection = 3"))
+
+
+def test_facts_may_stand_alone_by_the_names_of_the_record() -> None:
+    said = parse_study_file({"weight_kg": 60.0, "dose_mbq": 37.0, "roles": {"a": "pet"}})
+    assert said.entered == {"weight_kg": 60.0, "dose_mbq": 37.0}
+    assert said.source == "facts"
+    instant = datetime(2026, 3, 1, 10, 30)
+    assert parse_study_file({"injection_instant": instant}).entered == {
+        "injection_instant": instant
+    }
+    text = {"injection_instant": "2026-03-01T10:30:00"}
+    assert parse_study_file(text, instants_as_text=True).entered == {"injection_instant": instant}
+    for wrong in ({"instant": instant}, {"weight": 60.0}, text):
+        with pytest.raises(ConfigError) as caught:
+            parse_study_file(wrong)
+        assert caught.value.code == "E_STUDY_FILE"
+    with pytest.raises(ConfigError):  # a date alone says no time
+        parse_study_file({"injection_instant": "2026-03-01"}, instants_as_text=True)
+
+
+def test_what_is_said_later_wins_and_the_content_comes_back() -> None:
+    below = parse_study_file(
+        {"pseudonym": "A", "weight_kg": 60.0, "height_m": 1.7, "roles": {"a": "pet"}}, source="f"
+    )
+    above = parse_study_file({"weight_kg": 81.0, "roles": {"b": "mr_pre"}})
+    both = merge_study_files(below, above)
+    assert (both.pseudonym, both.source) == ("A", "f and facts")
+    assert both.entered == {"weight_kg": 81.0, "height_m": 1.7}
+    assert {k: str(v) for k, v in both.roles.items()} == {"a": "pet", "b": "mr_pre"}
+    assert parse_study_file(both.to_content(), source=both.source) == both

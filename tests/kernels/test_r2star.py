@@ -527,3 +527,21 @@ def test_without_numba_the_numpy_path_is_used(monkeypatch):
     assert float(fit.r2star_per_s) == pytest.approx(40.0)
     with pytest.raises(ImportError):
         fit_r2star(100.0 * np.exp(-40.0 * EVEN), EVEN, backend="numba")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_fit_tells_its_share_and_can_be_stopped(threads: int) -> None:
+    times = np.array([0.002, 0.004, 0.008])
+    signal = np.broadcast_to(100.0 * np.exp(-50.0 * times), (300_000, 3)).astype(np.float32)
+    heard: list[float] = []
+    plain = fit_r2star(signal, times, threads=threads)
+    told = fit_r2star(signal, times, threads=threads, progress=heard.append)
+    np.testing.assert_array_equal(told.r2star_per_s, plain.r2star_per_s)
+    assert heard[-1] == 1.0
+    assert heard == sorted(heard)
+
+    def stop(share: float) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fit_r2star(signal, times, threads=threads, progress=stop)

@@ -12,7 +12,7 @@ from scipy import ndimage
 from eprimg.errors import GeometryError, InputError
 from eprimg.kernels import resample as kernel
 from eprimg.kernels._resample_numba import interpolate
-from eprimg.kernels.resample import resample_labels, resample_map
+from eprimg.kernels.resample import claimed_box, resample_labels, resample_map
 
 Array = np.ndarray[Any, Any]
 
@@ -114,7 +114,7 @@ def test_compiled_equals_plain_python() -> None:
         results = []
         for function in (interpolate, kernel._compiled_interpolation()):
             values, valid = np.full((4, 5, 4), np.nan), np.zeros((4, 5, 4), dtype=bool)
-            function(samples, samples, good, MATRICES[0], order, erode, values, valid)
+            function(samples, samples, good, MATRICES[0], order, erode, values, valid, 0, 4)
             results.append((values, valid))
         np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-13)
         np.testing.assert_array_equal(results[0][1], results[1][1])
@@ -493,3 +493,50 @@ def test_a_tiny_label_is_not_spread_over_its_surroundings():
             )
     assert np.array_equal(found["tiny", True], found["tiny", False])
     assert abs(int(found["large", True].sum()) - 64) <= 3
+
+
+def test_a_window_holds_what_the_whole_holds_there() -> None:
+    random = np.random.default_rng(4)
+    labels = np.zeros((16, 18, 20), dtype=np.int32)
+    for label in range(1, 7):
+        corner = random.integers(0, 12, 3)
+        labels[tuple(slice(c, c + 5) for c in corner)] = label
+    matrix = np.eye(4)
+    matrix[:3, 3] = (0.3, -1.2, 0.7)
+    options = {
+        "output_to_input": matrix,
+        "output_shape": (17, 17, 19),
+        "input_spacing_mm": (2.0, 1.5, 1.5),
+        "keep_volume": True,
+    }
+    whole = resample_labels(labels, **options)
+    boxes = {
+        n: box for n, box in enumerate(ndimage.find_objects(labels), start=1) if box is not None
+    }
+    window = (slice(3, 12), slice(0, 9), slice(5, 19))
+    np.testing.assert_array_equal(
+        resample_labels(labels, boxes=boxes, window=window, **options), whole[window]
+    )
+    for label, box in boxes.items():
+        claim = claimed_box(box, output_to_input=matrix, output_shape=whole.shape)
+        outside = whole == label
+        outside[claim] = False
+        assert not outside.any()
+
+
+def test_a_stopped_resampling_says_so() -> None:
+    heard: list[float] = []
+
+    def stop(share: float) -> None:
+        heard.append(share)
+        if len(heard) == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        resample_map(
+            np.ones((4, 4, 4), np.float32),
+            output_to_input=np.eye(4),
+            output_shape=(4, 4, 4),
+            progress=stop,
+        )
+    assert len(heard) == 3

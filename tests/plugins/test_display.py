@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from eprimg.model.grid import Grid
-from napari_eprimg.display import display_grid, show_on
+from eprimg.model.transform import Transform
+from napari_eprimg.view.display import display_grid, part_of, show_on, shown_box
 
 
 def _place(target, index):
@@ -77,3 +78,49 @@ def test_what_was_not_measured_stays_nan_and_nothing_is_invented() -> None:
     shown = show_on(values, grid, display_grid(grid), outside=np.nan)
     assert set(shown[np.isfinite(shown)]) <= set(values[np.isfinite(values)])
     assert np.isnan(shown).any()
+
+
+def test_a_transform_carries_values_into_the_frame_of_the_display() -> None:
+    # In the source a point of the display frame lies 3 mm further left, 4 mm further up.
+    affine = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [2, 0, 0, 0], [0, 0, 0, 1]], dtype=float)
+    source = Grid((10, 10, 10), affine, "1.2")
+    reference = Grid((10, 10, 10), affine, "1.1")
+    shift = np.eye(4)
+    shift[0, 3], shift[2, 3] = 3.0, 4.0
+    values = np.arange(1000, dtype=np.float32).reshape(10, 10, 10)
+    shown = show_on(
+        values,
+        source,
+        display_grid(reference),
+        outside=np.nan,
+        transform=Transform(shift, "1.1", "1.2"),
+    )
+    assert shown[1, 5, 2] == values[3, 5, 5]
+    assert np.isnan(shown[8:]).all()
+    assert np.isnan(shown[:, :, 7:]).all()
+    assert np.isfinite(shown[:8, :, :7]).all()
+
+
+def test_a_part_of_a_display_grid_shows_the_same_voxels() -> None:
+    affine = [[0, 0, 1, 0], [-1.2, 0.8, 0, 10], [1.6, 0.6, 0, 100], [0, 0, 0, 1]]
+    grid = Grid((12, 16, 8), np.array(affine, dtype=float), "1.2.3")
+    values = np.random.default_rng(1).normal(size=grid.shape)
+    target = display_grid(grid)
+    whole = show_on(values, grid, target, outside=0)
+    box = (slice(2, 9), slice(3, 11), slice(1, 6))
+    np.testing.assert_array_equal(
+        show_on(values, grid, part_of(target, box), outside=0), whole[box]
+    )
+
+
+def test_the_box_of_changed_voxels_holds_all_of_them() -> None:
+    affine = [[0, 0, 1, 0], [-1.2, 0.8, 0, 10], [1.6, 0.6, 0, 100], [0, 0, 0, 1]]
+    grid = Grid((12, 16, 8), np.array(affine, dtype=float), "1.2.3")
+    target = display_grid(grid)
+    labels = np.zeros(grid.shape, dtype=np.uint16)
+    box = (slice(5, 8), slice(4, 7), slice(3, 6))
+    labels[box] = 9
+    shown = show_on(labels, grid, target, outside=0)
+    found = shown_box(box, grid, target)
+    assert (shown == 9).sum() == (shown[found] == 9).sum() > 0
+    assert np.prod([s.stop - s.start for s in found]) < shown.size / 4

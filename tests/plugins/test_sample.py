@@ -2,19 +2,56 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 
-from napari_eprimg.sample import phantom_layers
+from napari_eprimg import sample
+from napari_eprimg.reading.known_cases import KnownCase, remember_case
+from napari_eprimg.reading.reading import Reading, Step
+from tests.plugins.conftest import MeasuredStudy
 
 
-def test_the_phantom_study_opens_as_layers() -> None:
-    layers = phantom_layers()
-    names = [settings["name"] for _, settings, _ in layers]
-    assert "%ID/kg (%ID/kg)" not in names
+@pytest.fixture
+def made(measured_study: MeasuredStudy, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The sample of this process, as if it had been made already."""
+    remember_case(measured_study.folder, KnownCase(measured_study.plan, measured_study.case))
+    monkeypatch.setattr(sample, "sample_study", lambda: measured_study.folder)
+    return measured_study.folder
+
+
+def test_the_phantom_study_opens_as_layers(made: Path) -> None:
+    layers = sample.phantom_layers()
     labels, settings, kind = layers[-1]
     assert kind == "labels"
     assert set(np.unique(labels)) <= set(settings["features"]["index"])
-    shown = [s["visible"] for _, s, kind in layers if kind == "image"]
-    assert shown.count(True) == 1
-    assert {s["scale"] for _, s, _ in layers} == {settings["scale"]}
+    keys = [s["metadata"]["eprimg"]["key"] for _, s, _ in layers]
+    assert {"mr_pre", "mr_post", "r2star_pre", "dr2star", "pid_per_kg", "suvbw"} <= set(keys)
+    shown = [s["metadata"]["eprimg"]["key"] for _, s, _ in layers if s.get("visible", True)]
+    assert len(shown) == 3  # an MR series, a PET map, the regions
     assert all(array.shape == labels.shape for array, _, _ in layers)
+    assert {s["metadata"]["eprimg"]["study_folder"] for _, s, _ in layers} == {str(made)}
+
+
+def test_two_timepoints_lie_side_by_side(made: Path) -> None:
+    layers = sample.two_timepoint_layers()
+    facts = [s["metadata"]["eprimg"] for _, s, _ in layers]
+    points = {f["key"]: f["timepoint"] for f in facts}
+    assert points["r2star_pre"] == points["mr_pre"] == "pre ferumoxytol"
+    assert points["r2star_post"] == points["mr_post"] == "post ferumoxytol"
+    assert not {"suvbw", "pid_per_kg"} & set(points)
+    shown = {s["metadata"]["eprimg"]["key"] for _, s, _ in layers if s["visible"]}
+    assert shown == {"r2star_pre", "r2star_post", "lesions"}
+
+
+@pytest.mark.timeout(300)
+def test_the_sample_is_made_measured_and_can_be_read_again() -> None:
+    folder = sample.sample_study()
+    assert sample.sample_study() == folder
+    reading = Reading()
+    reading.open_task(folder).run_now()
+    assert reading.done(Step.TIERS)
+    assert len(reading.case.lesions.lesions) == 6  # scenes/abdomen.toml has six
+    reading.check_task().run_now()  # the files are still there
+    assert reading.study is not None

@@ -15,6 +15,7 @@ from eprimg.stages.coverage import (
     covered_shares,
     measure_coverage,
 )
+from eprimg.stages.region_voxels import RegionVoxels
 
 NOBODY = Drawn({}, {})
 
@@ -35,7 +36,7 @@ def test_voxel_centres_are_counted(scene):
         matrix = np.eye(4)
         matrix[2, 3] = -down
         found = covered_shares(
-            lesions.labels, lesions.grid, scene.grid("pet"), Transform(matrix, "pre", "pet")
+            RegionVoxels(lesions), scene.grid("pet"), Transform(matrix, "pre", "pet"), (1, 99)
         )
         assert found == {1: (share, 100)}
 

@@ -123,3 +123,14 @@ def test_regions_that_were_not_measured_keep_their_notes(scene):
     )
     result = measure(study, registrations, made.maps, made.registered, kept, scene.config, ids={1})
     assert next(r for r in result.value.lesions.regions if r.name == "liver").notes == ("kept",)
+
+
+def test_an_excluded_region_keeps_its_id_and_the_reason(scene):
+    from eprimg.stages.region_notes import exclude_region
+
+    lesion = scene.region_set().lesions[0]
+    out = exclude_region(lesion, " artefact ")
+    assert (out.id, out.name, out.role) == (lesion.id, lesion.name, "exclude")
+    assert out.notes == ("excluded: artefact",)
+    assert (out.measurements, out.tiers, out.objections) == ((), (), ())
+    assert exclude_region(lesion, "").notes == ("excluded without a reason",)

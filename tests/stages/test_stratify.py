@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from eprimg.resources import load_resource, resource_names
 from eprimg.stages.measure import measure
 from eprimg.stages.quantify import quantify
 from eprimg.stages.segment import segment
-from eprimg.stages.stratify import builtin_schemes, stratify
+from eprimg.stages.stratify import builtin_schemes, marked_schemes, stratify
 
 
 def run(scene, study=None, registrations=None, config=None, *, masks=True, **options):
@@ -52,6 +53,34 @@ def test_whole_way_from_signal_to_tier(scene):
     assert [s.key for s in result.value.schemes] == list(scene.config.stratify.schemes)
     assert [f.code for f in result.findings].count("I_SCHEME_EXAMPLE") == 2
     assert all(not r.tiers for r in result.value.lesions.references)
+
+
+def test_an_edited_scheme_cannot_pass_for_the_one_of_its_file():
+    own = tuple(replace(s, validated=True) for s in builtin_schemes(("example-pid-per-kg-peak",)))
+    (cut,) = marked_schemes([replace(own[0], edges=(1.0, 2.0))], own)
+    assert not cut.validated
+    assert cut.version == f"{own[0].version}, edited by the reader"
+    assert marked_schemes([cut], own) == (cut,)
+    # Only what the file says is that scheme; where it was read from says nothing.
+    assert marked_schemes([replace(own[0], source_file="elsewhere")], own) == own
+    assert marked_schemes([replace(cut, edges=own[0].edges)], own) == own
+    (named,) = marked_schemes([replace(own[0], labels=("a", "b", "c"))], own)
+    assert named.edited
+    # A scheme of a key of its own is not an edit of another one.
+    other = replace(own[0], key="mine", edges=(1.0, 2.0))
+    assert marked_schemes([other], own) == (other,)
+
+
+def test_tiers_of_an_edited_scheme_say_so(scene):
+    own = builtin_schemes(("example-pid-per-kg-peak",))
+    (cut,) = marked_schemes([replace(own[0], edges=(1.0, 2.0))], own)
+    result = run(scene, schemes=[cut])
+    notice = "edited scheme, not validated"
+    assert tiers(result)[cut.key].notice == notice
+    assert [p.notice for p in result.value.patient_tiers] == [notice]
+    said = [f for f in result.findings if f.code == "W_SCHEME_EDITED"]
+    assert len(said) == 1
+    assert "cut-offs now: 1, 2" in said[0].text
 
 
 def test_candidates_are_measured_but_not_tiered(scene):

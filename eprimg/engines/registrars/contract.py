@@ -14,7 +14,7 @@ from eprimg.model.volume import Volume
 
 __all__ = ["Progress", "Registrar", "RegistrarResult", "ShouldStop"]
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, float], object]
 """Called with words and the share that is done (0 to 1)."""
 
 ShouldStop = Callable[[], bool]

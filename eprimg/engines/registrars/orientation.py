@@ -7,7 +7,7 @@ along the axes of either grid and of the patient; the best of them move to their
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -52,6 +52,7 @@ def best_other_orientation(
     accepted: npt.ArrayLike,
     *,
     minimum_overlap_fraction: float,
+    ask: Callable[[], object] | None = None,
 ) -> OtherOrientation:
     """Turn and mirror the moving series and return what fits best.
 
@@ -65,6 +66,8 @@ def best_other_orientation(
         The alignment to be doubted, from the fixed frame to the moving frame.
     minimum_overlap_fraction : float
         Positions at which the fields of view overlap less are not compared.
+    ask : callable, optional
+        Called before every comparison; it may raise to end the search.
 
     Returns
     -------
@@ -72,7 +75,12 @@ def best_other_orientation(
         The best of three half turns, three mirrorings along one axis and the mirroring along all
         three.
     """
-    search = _Search(coarse, np.asarray(accepted, dtype=float), minimum_overlap_fraction)
+    search = _Search(
+        coarse,
+        np.asarray(accepted, dtype=float),
+        minimum_overlap_fraction,
+        ask or (lambda: None),
+    )
     found = []
     for signs in product((1.0, -1.0), repeat=3):
         if min(signs) < 0:
@@ -88,6 +96,7 @@ def best_other_orientation(
             there = search.climbed(place)
             # The wider lattice can lead astray: where the climb began counts too.
             for matrix in (place, there):
+                search.ask()
                 nmi = check.at(matrix, local=False).nmi
                 if np.isfinite(nmi) and not nmi <= best.nmi:
                     best = OtherOrientation(name, nmi, matrix)
@@ -95,13 +104,21 @@ def best_other_orientation(
 
 
 class _Search:
-    def __init__(self, check: SimilarityCheck, accepted: FloatArray, overlap: float) -> None:
+    def __init__(
+        self,
+        check: SimilarityCheck,
+        accepted: FloatArray,
+        overlap: float,
+        ask: Callable[[], object],
+    ) -> None:
+        self.ask = ask
         self.check = check
         self.accepted = accepted
         self.overlap = overlap
         self.middle = check.grids[0].center_lps_mm
 
     def fit(self, place: FloatArray) -> float:
+        self.ask()
         found = self.check.at(place, local=False)
         usable = np.isfinite(found.nmi) and found.overlap_fraction >= self.overlap
         return found.nmi if usable else 0.0

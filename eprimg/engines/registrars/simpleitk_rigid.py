@@ -203,10 +203,14 @@ class _Search:
         return matrix
 
     def tell(self, words: str, share: float) -> None:
-        if self.should_stop is not None and self.should_stop():
-            raise _stopped()
+        self.ask()
         if self.progress is not None:
             self.progress(words, share)
+
+    def ask(self) -> None:
+        """Stop between two pieces of work when the caller wants to."""
+        if self.should_stop is not None and self.should_stop():
+            raise _stopped()
 
     # ---- starts
 
@@ -269,8 +273,10 @@ class _Search:
 
     def score(self, matrix: FloatArray, level: LevelSettings, *, correlate: bool = False) -> float:
         """Return the metric at a transform; the engine minimises, so lower is more alike."""
+        self.ask()
         method = self.method(level, correlate=correlate)
         method.SetInitialTransform(to_sitk_transform(matrix))
+        self.pair(level.sigma_mm)
         try:
             return float(method.MetricEvaluate(*self.pair(level.sigma_mm)))
         except RuntimeError:
@@ -280,12 +286,12 @@ class _Search:
 
     def pair(self, sigma_mm: float) -> tuple[Any, Any]:
         if sigma_mm not in self.smoothed:
-            self.smoothed = {  # one level at a time: these are the largest arrays here
-                sigma_mm: (
-                    smooth(self.fixed_sitk, sigma_mm, self.threads),
-                    smooth(self.moving_sitk, sigma_mm, self.threads),
-                )
-            }
+            self.smoothed = {}  # one level at a time: these are the largest arrays here
+            first = smooth(self.fixed_sitk, sigma_mm, self.threads)
+            self.ask()
+            second = smooth(self.moving_sitk, sigma_mm, self.threads)
+            self.ask()
+            self.smoothed = {sigma_mm: (first, second)}
         return self.smoothed[sigma_mm]
 
     def method(self, level: LevelSettings, *, reseed: int = 0, correlate: bool = False) -> Any:
@@ -349,7 +355,9 @@ class _Search:
                     method.StopRegistration()
 
             method.AddCommand(sitk.sitkIterationEvent, ask)
-        method.Execute(*self.pair(level.sigma_mm))
+        volumes = self.pair(level.sigma_mm)
+        self.ask()
+        method.Execute(*volumes)
         if halted:
             raise _stopped()
         if step:

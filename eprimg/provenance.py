@@ -1,0 +1,146 @@
+"""What made the numbers: versions, memory, engines, and the hash of the settings."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from eprimg.config import Config
+from eprimg.model.case import Case
+from eprimg.model.lesions import RegionSource
+from eprimg.model.tiers import TierScheme
+
+__all__ = ["check_settings", "engines_of", "peak_memory_mb", "settings_hash", "versions"]
+
+
+@cache
+def versions() -> Mapping[str, str]:
+    """Return the versions of what computes.
+
+    Returns
+    -------
+    Mapping of str to str
+        Of eprimg, Python and the packages that numbers depend on.
+    """
+    from importlib.metadata import version
+
+    import eprimg
+
+    packages = (
+        "numpy",
+        "scipy",
+        "numba",
+        "SimpleITK",
+        "nibabel",
+        "pydicom",
+        "highdicom",
+        "scikit-image",
+        "matplotlib",
+    )
+    return {
+        "eprimg": eprimg.__version__,
+        "python": platform.python_version(),
+        **{p: version(p) for p in packages},
+    }
+
+
+def peak_memory_mb() -> float:
+    """Return the peak resident memory of this process.
+
+    Returns
+    -------
+    float
+        In MB (2**20 bytes), without what its parent held when it started it; NaN when not known.
+    """
+    with contextlib.suppress(OSError), Path("/proc/self/status").open(encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024.0
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024.0 * 1024.0 if platform.system() == "Darwin" else 1024.0)
+
+
+def settings_hash(config: Config, schemes: Sequence[TierScheme] | None = None) -> str:
+    """Hash the settings together with the content of the scheme and cohort files they name.
+
+    Parameters
+    ----------
+    config : Config
+        Settings.
+    schemes : sequence of TierScheme, optional
+        Schemes that are applied instead of those that the settings name.
+
+    Returns
+    -------
+    str
+        SHA-256; it changes when a cut-off changes, even in a file of the same name.
+
+    Raises
+    ------
+    ConfigError
+        ``E_SCHEME`` or ``E_COHORT``.
+    """
+    from eprimg.io.schemes import load_cohort, load_schemes
+
+    cohorts = load_cohort(config.stratify.cohort_file) if config.stratify.cohort_file else ()
+    applied = tuple(schemes) if schemes is not None else load_schemes(config.stratify)
+    text = f"{config.hash} {applied!r} {cohorts!r}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_settings(config: Config) -> None:
+    """Refuse settings that name what is not there, before any work is done.
+
+    Parameters
+    ----------
+    config : Config
+        Settings.
+
+    Raises
+    ------
+    EprimgError
+        ``E_ENGINE``, ``E_CONFIG``, ``E_SCHEME`` or ``E_COHORT``.
+    """
+    from eprimg.engines.registrars.rigid_settings import load_profile
+    from eprimg.registry import load_engine
+
+    load_engine("registrar", config.register.engine)
+    load_engine("segmenter", config.segment.engine)
+    load_profile(config.register.profile)
+    settings_hash(config)
+
+
+def engines_of(case: Case, config: Config) -> dict[str, str]:
+    """Name the engines that made something of a case.
+
+    Parameters
+    ----------
+    case : Case
+        The case.
+    config : Config
+        Settings.
+
+    Returns
+    -------
+    dict of str to str
+        Engine per purpose.
+    """
+    used = {}
+    engines = sorted({r.engine for r in case.registrations})
+    if engines:
+        used["registrar"] = ", ".join(engines)
+    if case.lesions is not None and any(
+        r.source != RegionSource.MASK for r in case.lesions.regions
+    ):
+        used["segmenter"] = config.segment.engine
+    if any(key.startswith("r2star") for key in case.maps):
+        used["r2star"] = config.r2star.method
+    return used

@@ -1,0 +1,1 @@
+"""The reading workflow: its steps, its jobs and its notices."""

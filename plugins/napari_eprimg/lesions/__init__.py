@@ -1,0 +1,1 @@
+"""Lesions under the reader's hand: table, tools, cut-offs, keys and the voxel inspector."""

@@ -1,0 +1,1 @@
+"""What is drawn: layers, planes, projection, fusion, windows and the read-out."""

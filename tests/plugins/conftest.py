@@ -1,0 +1,102 @@
+"""Fixtures of the plugin tests: napari without settings, and readings of the small phantom."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+# Before napari is imported: no settings are read or written, and the tested Qt binding is taken.
+os.environ["NAPARI_CONFIG"] = ""
+os.environ.setdefault("QT_API", "pyside6")
+
+if TYPE_CHECKING:
+    from eprimg.io.study_plan import StudyPlan
+    from eprimg.model.case import Case
+    from napari_eprimg.reading.reading import Reading
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredStudy:
+    """The small phantom, read and run once."""
+
+    folder: Path
+    plan: StudyPlan
+    case: Case
+
+
+@pytest.fixture(scope="session")
+def small_study(phantom: Path) -> Path:
+    """Folder with the DICOM of the small phantom (seed 1)."""
+    return phantom / "dicom"
+
+
+@pytest.fixture(scope="session")
+def measured_study(small_study: Path) -> MeasuredStudy:
+    """The small phantom with every stage run, once for all tests."""
+    from eprimg import pipeline
+    from eprimg.io.study import read_study
+    from eprimg.io.study_plan import plan_study
+
+    plan = plan_study(small_study)
+    read = read_study(small_study, plan=plan, leave_out_refused=True)
+    return MeasuredStudy(small_study, plan, pipeline.run(read.value, findings=read.findings))
+
+
+@pytest.fixture
+def measured_reading(measured_study: MeasuredStudy) -> Reading:
+    """A fresh reading of the small phantom with everything run."""
+    from napari_eprimg.reading.reading import Reading
+
+    reading = Reading()
+    reading.adopt(measured_study.folder, measured_study.plan, measured_study.case)
+    return reading
+
+
+@pytest.fixture
+def output_folder(tmp_path: Path) -> Path:
+    """An output folder of eprimg with one map and the regions."""
+    from eprimg.io.output_folder import output_path, whole_folder
+    from eprimg.io.write_maps import write_labels, write_map
+    from tests import tiny_case
+
+    case = tiny_case.case()
+    with whole_folder(tmp_path / "out") as root:
+        (root / "maps").mkdir()
+        (root / "regions").mkdir()
+        place = output_path(root, "registered_map", key="r2star_pre")
+        write_map(case.maps["r2star_pre"], place, key="r2star_pre")
+        assert case.lesions is not None
+        write_labels(case.lesions, output_path(root, "labels"), output_path(root, "label_names"))
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def told(measured_reading: Reading) -> list[str]:
+    """Names of the signals that `measured_reading` emits, in order."""
+    names = (
+        "case_changed",
+        "regions_changed",
+        "tiers_changed",
+        "steps_changed",
+        "selection_changed",
+        "cursor_changed",
+    )
+    heard: list[str] = []
+    for name in names:
+        getattr(measured_reading, name).connect(lambda *_, name=name: heard.append(name))
+    return heard
+
+
+@pytest.fixture
+def room(make_napari_viewer, measured_study: MeasuredStudy):
+    """The whole reading room on the small phantom with everything run: windows, mouse, keys."""
+    from tests.plugins.reading_room import ReadingRoom
+
+    viewer = make_napari_viewer(show=True)
+    room = ReadingRoom(viewer, measured_study)
+    yield room
+    room.close()

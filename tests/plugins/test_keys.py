@@ -1,0 +1,51 @@
+"""Keys of the reading: listed, bound, and clear of napari's own."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QInputDialog
+
+from napari_eprimg.lesions.keys import KEYS
+from tests.plugins.reading_room import ALT
+from tests.plugins.screen import settle
+
+# Defaults of napari 0.9 for label layers (napari/utils/shortcuts.py).
+LABEL_KEYS = set("1234567EPFLZMX[]B-=")
+
+
+def test_no_key_of_ours_is_one_of_napari_for_labels(room) -> None:
+    bound = {str(key) for key in room.viewer.keymap}
+    assert {"Alt+N", "Alt+P", "Alt+R", "Alt+M", "Alt+W", "Alt+0", "Alt+4"} <= bound
+    assert not bound & LABEL_KEYS
+
+
+def test_every_key_of_the_list_says_what_it_does() -> None:
+    assert all(key and does for key, does in KEYS)
+    assert len({key for key, _ in KEYS}) == len(KEYS)
+
+
+def test_projection_and_windows_follow_their_keys(room, monkeypatch) -> None:
+    planes = room.workspace.widgets["planes"]
+    assert not planes.mip.play.isChecked()
+    room.key(Qt.Key.Key_M, ALT)
+    assert planes.mip.play.isChecked()
+    room.key(Qt.Key.Key_M, ALT)
+    assert not planes.mip.play.isChecked()
+    turns: list[int] = []
+    monkeypatch.setattr(planes.windows, "next_preset", lambda: turns.append(1))
+    room.key(Qt.Key.Key_W, ALT)
+    assert turns == [1]
+
+
+def test_a_reference_region_is_placed_at_the_crosshair(room) -> None:
+    room.click_row(8)
+    ids, before = set(room.table.tools.ids()), room.voxels()
+    room.key(Qt.Key.Key_R, ALT)
+    (ask,) = (d for d in room.qt_viewer.window().findChildren(QInputDialog) if d.isVisible())
+    ask.setTextValue("spleen")
+    ask.accept()
+    settle()
+    room.calm()
+    assert set(room.table.tools.ids()) == ids  # one of the same organ is replaced
+    assert (room.voxels() == 8).sum() < (before == 8).sum()
+    assert room.csv == room.fresh_csv()

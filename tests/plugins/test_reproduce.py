@@ -1,0 +1,40 @@
+"""Files that the command line needs are read back as they were meant."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from eprimg.config import Config, load_config
+from eprimg.io.study_file import MaskEntry, StudyFile, read_study_file
+from eprimg.model.study import Role
+from napari_eprimg.reading.reproduce import study_file_text, write_inputs
+
+
+def test_a_study_file_is_read_back_equal(tmp_path: Path) -> None:
+    mask = tmp_path / 'mask "1".nii.gz'
+    mask.touch()
+    spoken = StudyFile(
+        "P-7",
+        {"mr-1": Role.MR_PRE, "1.2.840.5": Role.UNUSED},
+        {
+            "weight_kg": 71.5,
+            "sex": "F",
+            "injection_instant": datetime(2024, 5, 17, 10, 0, tzinfo=timezone(timedelta(hours=2))),
+            "dose_mbq": 74.0,
+            "nuclide": "89Zr",
+        },
+        (MaskEntry(mask, "mr_pre", {"1": "liver"}), MaskEntry(mask)),
+        "study.toml",
+    )
+    path = tmp_path / "study.toml"
+    path.write_text(study_file_text(spoken), encoding="utf-8")
+    assert read_study_file(path) == spoken
+
+
+def test_only_files_that_say_something_are_written(tmp_path: Path) -> None:
+    assert write_inputs(tmp_path / "a", None, Config()) == ()
+    config = Config().with_settings({"segment": {"percent": 50.0}})
+    ((option, path),) = write_inputs(tmp_path / "b", None, config)
+    assert option == "--config"
+    assert load_config(path) == config

@@ -1,0 +1,1 @@
+"""Batch runs that are disturbed on purpose, and what must be left of them."""

@@ -1,0 +1,46 @@
+"""What is recorded beside the numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import eprimg
+from eprimg.config import Config
+from eprimg.errors import ConfigError
+from eprimg.io.schemes import load_schemes
+from eprimg.provenance import (
+    check_settings,
+    engines_of,
+    peak_memory_mb,
+    settings_hash,
+    versions,
+)
+from tests.tiny_case import case
+
+
+def test_versions_and_memory() -> None:
+    assert versions()["eprimg"] == eprimg.__version__
+    assert {"numpy", "SimpleITK", "python"} <= set(versions())
+    assert 1.0 < peak_memory_mb() < 1e6
+
+
+def test_engines_that_made_something() -> None:
+    used = engines_of(case(), Config())
+    assert used["registrar"] == "identity"
+    assert "segmenter" not in used  # masks only
+
+
+def test_edited_schemes_change_the_hash_and_equal_ones_do_not() -> None:
+    config = Config()
+    schemes = load_schemes(config.stratify)
+    assert settings_hash(config, schemes) == settings_hash(config)
+    edited = (replace(schemes[0], edges=tuple(2 * e for e in schemes[0].edges)), *schemes[1:])
+    assert settings_hash(config, edited) != settings_hash(config)
+
+
+def test_settings_that_name_nothing_are_refused() -> None:
+    check_settings(Config())
+    with pytest.raises(ConfigError):
+        check_settings(Config().with_settings({"stratify": {"schemes": ["nothing"]}}))
