@@ -30,7 +30,7 @@ def batch(
         Path, typer.Option("--out", help="Output folder; resumed when it is one.")
     ],
     manifest: Annotated[
-        Path | None, typer.Option(help="CSV: a row per study, paths below ROOT, and what is known.")
+        Path | None, typer.Option(help="CSV: a row per study, path from its folder, what is known.")
     ] = None,
     depth: Annotated[int, typer.Option(min=0, help="Level of the study folders below ROOT.")] = 1,
     per_session: Annotated[

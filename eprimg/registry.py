@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any
 
 from eprimg.errors import EngineUnavailable
@@ -86,7 +87,7 @@ def load_engine(kind: str, name: str) -> Any:
     EngineUnavailable
         ``E_ENGINE`` when it is not declared or cannot be imported.
     """
-    points = _declared(GROUPS[kind])
+    points = _declared(GROUPS[kind], entry_points)
     if name not in points:
         raise EngineUnavailable(
             f"no {kind} is called {name!r}",
@@ -107,6 +108,6 @@ def load_engine(kind: str, name: str) -> Any:
 
 
 @cache
-def _declared(group: str) -> dict[str, EntryPoint]:
+def _declared(group: str, find: Callable[..., EntryPoints]) -> dict[str, EntryPoint]:
     """Entry points of a group by name; looking for them takes tens of milliseconds."""
-    return {point.name: point for point in entry_points(group=group)}
+    return {point.name: point for point in find(group=group)}

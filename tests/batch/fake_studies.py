@@ -14,6 +14,7 @@ from eprimg.batch.orders import StudyOrder
 from eprimg.batch.work import Admit
 from eprimg.errors import InputError, OutputError
 from eprimg.io.batch_files import BatchPaths
+from eprimg.io.batch_inputs import list_studies
 from eprimg.io.output_folder import whole_folder
 from eprimg.model.study_record import CaseDigest, Light
 
@@ -27,6 +28,21 @@ def make_studies(root: Path, **deeds: str) -> Path:
         (root / name).mkdir(parents=True)
         (root / name / "do").write_text(deed, encoding="utf-8")
     return root
+
+
+def make_two_quick_ones(root: Path) -> Path:
+    """Make four studies: a batch ends the first two at once and stays in the others."""
+    make_studies(root, **{f"s{n}": "sleep 100" for n in range(4)})
+    for task in list_studies(root).value[:2]:
+        (task.path / "do").write_text("ok 1", encoding="utf-8")
+    return root
+
+
+def let_all_end(root: Path) -> None:
+    """Let the studies that a batch stayed in end at once the next time."""
+    for folder in root.iterdir():
+        if "sleep" in (folder / "do").read_text(encoding="utf-8"):
+            (folder / "do").write_text("ok 2", encoding="utf-8")
 
 
 def act(order: StudyOrder, admit: Admit) -> CaseDigest:

@@ -66,8 +66,13 @@ class MeasuredRoom(Hands):
         return tuple(read)
 
     def picture(self, name: str) -> np.ndarray:
-        """Pixels of a plane without what Qt draws over it."""
-        return screen.pixels(self.panes()[name][2])
+        """Pixels of a plane without scale bar and without what Qt draws over it."""
+        _, viewer, qt_viewer = self.panes()[name]
+        bar = viewer.canvas.overlays.scale_bar
+        shown, bar.visible = bar.visible, False
+        taken = screen.pixels(qt_viewer)
+        bar.visible = shown
+        return taken
 
     def at(self, name: str, point: Any) -> tuple[int, int]:
         """Row and column of a point (S, P, L) in a plane."""

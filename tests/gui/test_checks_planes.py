@@ -161,7 +161,9 @@ def test_check_04_oblique_series_no_warning_and_ball_in_place(shown: Any) -> Non
 def test_check_05_thick_slices_keep_a_ball_round(shown: Any) -> None:
     grid = marked.thick_grid()
     case = marked.case(grid)
-    values = np.where(marked.ball(grid, (0, 0, 0), 33.0), 10.0, 0.0).astype(np.float32)
+    # Slice centres lie at 3, 9, ... 27, 33 mm and pixel centres at 0.5, 1.5, ... mm on either side:
+    # of a ball of 30 mm ten slices of 6 mm and sixty pixels of 1 mm are hit, 60 mm both ways.
+    values = np.where(marked.ball(grid, (0, 0, 0), 30.0), 10.0, 0.0).astype(np.float32)
     suv = replace(case.registered["suvbw"], values=values, valid=np.ones(grid.shape, bool))
     room = shown(replace(case, registered={"suvbw": suv}))
     room.only("suvbw")

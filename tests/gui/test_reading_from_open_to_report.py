@@ -37,8 +37,12 @@ def paint(room: Hands, start: tuple[float, float], end: tuple[float, float]) -> 
 
 
 @pytest.mark.timeout(600)
-def test_a_reading_from_open_to_report(room: Hands, small_study: Path, tmp_path: Path) -> None:
-    plain = eprimg_run(small_study, "--out", tmp_path / "plain")
+def test_check_21_a_reading_gives_the_tables_of_the_command_line(
+    room: Hands, small_study: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "readings of the small phantom"  # fills the fields on the pictures
+    folder.mkdir()
+    plain = eprimg_run(small_study, "--out", folder / "plain")
     reading = reading_of(room.viewer)  # looked at, never told anything
     room.look("01_empty_room")
 
@@ -46,8 +50,8 @@ def test_a_reading_from_open_to_report(room: Hands, small_study: Path, tmp_path:
     _register_and_map(room)
     _find_lesions_and_tiers(room)
     finished(plain)
-    _export(room, tmp_path / "untouched")
-    assert tables(tmp_path / "untouched") == tables(tmp_path / "plain")
+    _export(room, folder / "untouched")
+    assert tables(folder / "untouched") == tables(folder / "plain")
     room.look("09_report")
 
     case = reading.case
@@ -65,10 +69,10 @@ def test_a_reading_from_open_to_report(room: Hands, small_study: Path, tmp_path:
     _change_cut_off(room)
     rows = room.rows()
 
-    _save_export_and_reopen(room, tmp_path)
+    _save_export_and_reopen(room, folder)
     assert room.rows() == rows
-    assert tables(tmp_path / "edited") != tables(tmp_path / "untouched")
-    assert tables(tmp_path / "edited") == tables(tmp_path / "again")
+    assert tables(folder / "edited") != tables(folder / "untouched")
+    assert tables(folder / "edited") == tables(folder / "again")
 
 
 def _open_and_check(room: Hands, folder: Path) -> None:

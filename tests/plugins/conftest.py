@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from eprimg.io.study_plan import StudyPlan
     from eprimg.model.case import Case
     from napari_eprimg.reading.reading import Reading
+    from tests.plugins.reading_room import ReadingRoom
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +94,31 @@ def told(measured_reading: Reading) -> list[str]:
     return heard
 
 
-@pytest.fixture
-def room(make_napari_viewer, measured_study: MeasuredStudy):
-    """The whole reading room on the small phantom with everything run: windows, mouse, keys."""
-    from tests.plugins.reading_room import ReadingRoom
+@pytest.fixture(scope="module")
+def shared_room(qapp, measured_study: MeasuredStudy) -> Iterator[ReadingRoom]:
+    """The whole reading room, opened once for a module; closing it must leave no canvas behind."""
+    import napari
+    from napari.qt import QtViewer
 
-    viewer = make_napari_viewer(show=True)
-    room = ReadingRoom(viewer, measured_study)
-    yield room
-    room.close()
+    from tests.plugins.reading_room import ReadingRoom
+    from tests.plugins.screen import settle
+
+    with pytest.MonkeyPatch.context() as patch:
+        # A thread of napari that would write the status line while the next test runs.
+        patch.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
+        viewer = napari.Viewer(show=True, show_welcome_screen=False)
+        room = ReadingRoom(viewer, measured_study)
+        yield room
+        room.close()
+        viewer.close()
+        del room, viewer
+        settle(0.2)
+        gc.collect()
+        assert not len(QtViewer._instances)
+
+
+@pytest.fixture
+def room(shared_room: ReadingRoom, measured_study: MeasuredStudy) -> ReadingRoom:
+    """The reading room on the small phantom with everything run, as it is at first."""
+    shared_room.reset(measured_study)
+    return shared_room

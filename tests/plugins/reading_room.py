@@ -45,6 +45,29 @@ class ReadingRoom:
         self.table = self.workspace.widgets["lesions"]
         self.canvas: QWidget = self.qt_viewer.canvas.native
         settle(0.8)
+        self._first_point = self.reading.cursor_mm
+
+    def reset(self, study: Any) -> None:
+        """Put everything back to where it was at first."""
+        settle(0.05)
+        self.table.tools.flush()
+        for dialog in self.qt_viewer.window().findChildren(QDialog):
+            dialog.close()
+        self.reading.view.clear()
+        self.reading.adopt(study.folder, study.plan, study.case)
+        self.reading.select(0)
+        self.reading.move_cursor(self._first_point)
+        layer = self.layer
+        layer.mode, layer.selected_label, layer.n_edit_dimensions = "pan_zoom", 1, 2
+        self.workspace.widgets["planes"].main.fit()
+        self.workspace.show_dock("lesions")
+        self.table.filter_by_number(0)
+        self.table.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        self.table.view.clearSelection()
+        self.table.view.horizontalScrollBar().setValue(0)
+        self.table.buttons.percent.setValue(41)
+        self.table.buttons.radius.setValue(15)
+        settle(0.1)
 
     def close(self) -> None:
         """Let timers end and let go of the windows, so that a leak is the program's own."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+from napari.settings import get_settings
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QInputDialog
 
@@ -24,17 +27,33 @@ def test_every_key_of_the_list_says_what_it_does() -> None:
     assert len({key for key, _ in KEYS}) == len(KEYS)
 
 
-def test_projection_and_windows_follow_their_keys(room, monkeypatch) -> None:
+def test_projection_and_windows_follow_their_keys(room) -> None:
     planes = room.workspace.widgets["planes"]
     assert not planes.mip.play.isChecked()
     room.key(Qt.Key.Key_M, ALT)
     assert planes.mip.play.isChecked()
     room.key(Qt.Key.Key_M, ALT)
     assert not planes.mip.play.isChecked()
-    turns: list[int] = []
-    monkeypatch.setattr(planes.windows, "next_preset", lambda: turns.append(1))
-    room.key(Qt.Key.Key_W, ALT)
-    assert turns == [1]
+    (suv,) = (y for y in room.viewer.layers if y.metadata["eprimg"]["key"] == "suvbw")
+    assert planes.windows.layer is suv
+    seen = [tuple(suv.contrast_limits)]
+    for _ in range(3):
+        room.key(Qt.Key.Key_W, ALT)
+        seen.append(tuple(suv.contrast_limits))
+    assert all(one != other for one, other in pairwise(seen))
+    assert {(0.0, 5.0), (0.0, 10.0)} <= set(seen)
+
+
+def test_a_key_with_alt_does_not_bring_back_a_tool_of_the_key_alone(room) -> None:
+    room.click_row(1)
+    room.press("brush")
+    room.key(Qt.Key.Key_1)
+    assert str(room.layer.mode) == "erase"
+    room.layer.mode = "pan_zoom"
+    settle(get_settings().application.hold_button_delay + 0.1)
+    room.key(Qt.Key.Key_1, ALT)
+    room.key(Qt.Key.Key_0, ALT)
+    assert str(room.layer.mode) == "pan_zoom"
 
 
 def test_a_reference_region_is_placed_at_the_crosshair(room) -> None:

@@ -77,7 +77,7 @@ def test_no_qt_binding_is_asked_for() -> None:
 
 @pytest.mark.parametrize("name", WIDGETS)
 def test_every_widget_opens_by_its_name(make_napari_viewer: Callable[..., Any], name: str) -> None:
-    viewer = make_napari_viewer()
+    viewer = make_napari_viewer(show=True)
     dock, widget = viewer.window.add_plugin_dock_widget("eprimg", name)
     assert dock is not None
     assert widget is not None

@@ -50,6 +50,16 @@ def test_a_point_chooses_the_slice_and_the_middle(panes) -> None:
     assert tuple(pane.viewer.scene.camera.center)[-2:] == (15.0, 8.0)
 
 
+def test_a_move_slices_every_layer_once(panes) -> None:
+    pane = panes[1][2]
+    pane.show_point((0.0, 0.0, 10.0))
+    sliced = []
+    pane.viewer.layers[0].events.set_data.connect(lambda event: sliced.append(1))
+    pane.show_point((0.0, 0.0, 20.0))
+    assert pane.viewer.dims.current_step[2] == 10
+    assert len(sliced) == 1
+
+
 def test_the_other_side_when_neurological(panes) -> None:
     coronal, sagittal = panes[1][1], panes[1][2]
     for pane in (coronal, sagittal):

@@ -278,6 +278,7 @@ def test_an_error_turns_the_light_red_and_the_next_success_green(
     state = _state(measured_reading, Step.OPEN)
     assert state.light == Light.REFUSED
     assert state.sentence.endswith(".")
+    assert tmp_path.name not in state.sentence  # people name folders after patients
     assert measured_reading.case is not None  # what was open stays open
     measured_reading.open_task(str(measured_reading.folder)).run_now()
     assert _state(measured_reading, Step.OPEN).light == Light.DONE
@@ -288,7 +289,8 @@ def test_cut_offs_change_tiers_and_no_voxel(measured_reading: Reading, told: lis
     case = measured_reading.case
     labels = case.lesions.labels
     key = "example-pid-per-kg-peak"
-    before = {r.id: r.tiers[0] for r in case.lesions.lesions}
+    # As text: a confidence that is not a number is not equal to itself.
+    before = {r.id: repr(r.tiers[0]) for r in case.lesions.lesions}
     measured_reading.set_scheme_edges(key, [1000.0, 2000.0])
     case = measured_reading.case
     # No tissue takes up 1000 %ID/kg: every tier that can be given is the lowest.
@@ -304,7 +306,7 @@ def test_cut_offs_change_tiers_and_no_voxel(measured_reading: Reading, told: lis
     assert measured_reading.edited
     assert measured_reading.undo_words == f"cut-offs of {key}"
     measured_reading.undo()
-    assert {r.id: r.tiers[0] for r in measured_reading.case.lesions.lesions} == before
+    assert {r.id: repr(r.tiers[0]) for r in measured_reading.case.lesions.lesions} == before
     assert not measured_reading.edited
     measured_reading.redo()
     assert measured_reading.case.schemes[0].edges == (1000.0, 2000.0)

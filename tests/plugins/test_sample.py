@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from eprimg.model.case import Case
+from eprimg.model.study import Study
 from napari_eprimg import sample
 from napari_eprimg.reading.known_cases import KnownCase, remember_case
 from napari_eprimg.reading.reading import Reading, Step
 from tests.plugins.conftest import MeasuredStudy
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases that are remembered here are forgotten after the test."""
+    monkeypatch.setattr("napari_eprimg.reading.known_cases._KNOWN", {})
 
 
 @pytest.fixture
@@ -45,13 +54,31 @@ def test_two_timepoints_lie_side_by_side(made: Path) -> None:
     assert shown == {"r2star_pre", "r2star_post", "lesions"}
 
 
-@pytest.mark.timeout(300)
-def test_the_sample_is_made_measured_and_can_be_read_again() -> None:
-    folder = sample.sample_study()
-    assert sample.sample_study() == folder
-    reading = Reading()
-    reading.open_task(folder).run_now()
-    assert reading.done(Step.TIERS)
-    assert len(reading.case.lesions.lesions) == 6  # scenes/abdomen.toml has six
-    reading.check_task().run_now()  # the files are still there
-    assert reading.study is not None
+def test_the_sample_is_made_and_measured_once_and_can_be_read_again(
+    phantom: Path, measured_study: MeasuredStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[str] = []
+
+    def make(scene: str, place: Path, *, size: str, seed: int) -> Path:
+        assert (scene, size, seed) == ("abdomen", "small", 1)
+        return Path(shutil.copytree(phantom, place))
+
+    def run(study: Study, *, findings: object) -> Case:
+        measured.append(study.input_hash)
+        return measured_study.case
+
+    monkeypatch.setattr("eprimg_phantoms.make", make)
+    monkeypatch.setattr("eprimg.pipeline.run", run)
+    sample.sample_study.cache_clear()
+    try:
+        folder = sample.sample_study()
+        assert sample.sample_study() == folder
+        assert measured == [measured_study.case.study.input_hash]
+        reading = Reading()
+        reading.open_task(folder).run_now()
+        assert reading.done(Step.TIERS)
+        assert len(reading.case.lesions.lesions) == 6  # scenes/abdomen.toml has six
+        reading.check_task().run_now()  # the files are still there
+        assert reading.study is not None
+    finally:
+        sample.sample_study.cache_clear()

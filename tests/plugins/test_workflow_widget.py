@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,14 @@ from qtpy.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QPushButton, QWidget
 
+from eprimg.io.study_file import read_study_file
+from eprimg.model.case import Finding, Severity
+from eprimg.model.lesions import RegionRole, RegionSource
 from eprimg.model.study import Role
 from napari_eprimg.dock.workflow_widget import WorkflowWidget
 from napari_eprimg.reading.reading import Light, Step
 
+from .conftest import MeasuredStudy
 from .gui_pictures import keep_picture
 
 LEFT = Qt.MouseButton.LeftButton
@@ -116,6 +121,20 @@ def open_folder(qtbot: Any, workflow: WorkflowWidget, folder: Path) -> None:
     wait_idle(qtbot, workflow)
 
 
+def drop_folder(qtbot: Any, workflow: WorkflowWidget, folder: Path) -> None:
+    """Drop a folder on the workflow."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(folder))])
+    point = QPoint(60, 200)
+    actions, none = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(point, actions, data, LEFT, none)
+    QApplication.sendEvent(workflow, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(workflow, QDropEvent(QPointF(point), actions, data, LEFT, none))
+    assert workflow.jobs.busy == "Open a study"
+    wait_idle(qtbot, workflow)
+
+
 def lights(workflow: WorkflowWidget) -> dict[Step, Light]:
     """Lights as they are drawn."""
     return {step: section.light.light for step, section in workflow.sections.items()}
@@ -142,14 +161,22 @@ def test_before_a_study_is_open_every_other_step_says_what_to_do_first(
         assert button.toolTip().endswith("first.")
         shown = [s for s, section in workflow.sections.items() if section.body.isVisible()]
         assert shown == [step]
-    press_step(qtbot, workflow, Step.OPEN)
+    press_step(qtbot, workflow, Step.REGISTER)  # settings can be typed before a study is open
+    qtbot.mouseClick(child(workflow, QWidget, "settings_register"), LEFT)
+    control = child(workflow, QWidget, "max_moved_mm")
+    control.setFocus()
+    control.selectAll()
+    QTest.keyClicks(control, "45")
+    QTest.keyClick(control, Qt.Key.Key_Return)
+    assert workflow.reading.config.register.max_moved_mm == 45.0
 
 
-def test_series_are_listed_with_roles_that_can_be_changed_by_keyboard(
-    qtbot: Any, make_workflow: Callable[..., WorkflowWidget], small_study: Path
+def test_roles_of_a_dropped_study_are_changed_by_keyboard_and_kept_in_the_copied_command(
+    qtbot: Any, make_workflow: Callable[..., WorkflowWidget], small_study: Path, tmp_path: Path
 ) -> None:
     workflow = make_workflow()
-    open_folder(qtbot, workflow, small_study)
+    drop_folder(qtbot, workflow, small_study)
+    assert workflow.reading.folder == small_study
     assert lights(workflow)[Step.OPEN] in (Light.DONE, Light.DOUBT)
     reading = workflow.reading
     combos = {
@@ -165,23 +192,18 @@ def test_series_are_listed_with_roles_that_can_be_changed_by_keyboard(
     QTest.keyClick(combos[pet], Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: reading.roles[pet] == Role.UNUSED, timeout=2000)
     assert child(workflow, QLineEdit, "study_path").text() == ""
-
-
-def test_a_folder_that_is_dropped_is_opened(
-    qtbot: Any, make_workflow: Callable[..., WorkflowWidget], small_study: Path
-) -> None:
-    workflow = make_workflow()
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(small_study))])
-    point = QPoint(60, 200)
-    actions, none = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
-    enter = QDragEnterEvent(point, actions, data, LEFT, none)
-    QApplication.sendEvent(workflow, enter)
-    assert enter.isAccepted()
-    QApplication.sendEvent(workflow, QDropEvent(QPointF(point), actions, data, LEFT, none))
-    assert workflow.jobs.busy == "Open a study"
-    wait_idle(qtbot, workflow)
-    assert workflow.reading.folder == small_study
+    press_step(qtbot, workflow, Step.REPORT)
+    copy = child(workflow, QPushButton, "copy_command")
+    assert not copy.isEnabled()
+    assert copy.toolTip().startswith("Choose an output folder")
+    type_into(workflow, "out_folder", str(tmp_path / "out"))
+    press(qtbot, workflow, "copy_command")
+    program, verb, folder, *options = shlex.split(QGuiApplication.clipboard().text())
+    assert (program, verb, folder) == ("eprimg", "run", str(small_study))
+    file = Path(options[options.index("--study") + 1])
+    assert options[options.index("--out") + 1] == str(tmp_path / "out")
+    assert read_study_file(file).roles[pet] == Role.UNUSED
+    assert "study.toml" in child(workflow, QLabel, "copied").text()
 
 
 def test_a_folder_that_is_not_there_gives_one_notification_and_a_red_light(
@@ -236,7 +258,7 @@ def test_a_missing_weight_is_told_with_its_tag_entered_and_taken_back(
     assert rows["weight_kg"].origin.text().startswith("✖ missing")
 
 
-def test_registration_can_be_cancelled_and_run_again(
+def test_registration_can_be_cancelled_and_leaves_nothing_behind(
     qtbot: Any,
     make_workflow: Callable[..., WorkflowWidget],
     small_study: Path,
@@ -262,11 +284,7 @@ def test_registration_can_be_cancelled_and_run_again(
     assert lights(workflow)[Step.REGISTER] == Light.IDLE
     assert [layer.name for layer in workflow.body(Step.OPEN).viewer.layers] == viewer_layers
     assert messages == []
-    press(qtbot, workflow, "run_register")
-    wait_idle(qtbot, workflow)
-    assert len(reading.case.registrations) == 2
-    assert lights(workflow)[Step.REGISTER] in (Light.DONE, Light.DOUBT)
-    keep_picture(workflow, "step_3_register")
+    assert child(workflow, QPushButton, "run_register").isEnabled()
 
 
 def test_an_unexpected_fault_is_told_once_and_the_step_runs_again(
@@ -330,28 +348,38 @@ def test_two_viewers_do_not_share_a_reading_and_a_closed_one_stops_its_job(
     assert lights(other)[Step.CHECK] == Light.REFUSED
 
 
-def test_a_setting_that_is_typed_reaches_the_record_and_makes_its_step_stale(
-    qtbot: Any, make_workflow: Callable[..., WorkflowWidget]
+def test_after_running_all_the_step_that_needs_a_look_is_open(
+    qtbot: Any,
+    make_workflow: Callable[..., WorkflowWidget],
+    measured_study: MeasuredStudy,
 ) -> None:
     workflow = make_workflow()
+    reading = workflow.reading
+    reading.adopt(measured_study.folder, measured_study.plan, measured_study.case)
     press_step(qtbot, workflow, Step.REGISTER)
-    qtbot.mouseClick(child(workflow, QWidget, "settings_register"), LEFT)
-    control = child(workflow, QWidget, "max_moved_mm")
-    control.setFocus()
-    control.selectAll()
-    QTest.keyClicks(control, "45")
-    QTest.keyClick(control, Qt.Key.Key_Return)
-    assert workflow.reading.config.register.max_moved_mm == 45.0
-
-
-@pytest.mark.skipif("EPRIMG_GUI_PICTURES" not in os.environ, reason="only makes pictures")
-def test_pictures_of_every_step(
-    qtbot: Any, make_workflow: Callable[..., WorkflowWidget], small_study: Path
-) -> None:
-    workflow = make_workflow()
-    open_folder(qtbot, workflow, small_study)
+    press(qtbot, workflow, "run_all")  # everything is done: the tiers alone
+    wait_idle(qtbot, workflow)
+    assert workflow.step == Step.TIERS
+    refused = Finding("E_TEST", Severity.ERROR, "pet", "One series was refused.", stage="read")
+    with_error = replace(reading.case, findings=(*reading.case.findings, refused))
+    reading.adopt(measured_study.folder, measured_study.plan, with_error)
     press(qtbot, workflow, "run_all")
     wait_idle(qtbot, workflow)
+    assert lights(workflow)[Step.CHECK] == Light.REFUSED
+    assert workflow.step == Step.CHECK
+    lesions = reading.case.lesions
+    waiting = lesions.with_regions(
+        tuple(
+            replace(r, source=RegionSource.CANDIDATE) if r.role == RegionRole.LESION else r
+            for r in lesions.regions
+        )
+    )
+    reading.adopt(
+        measured_study.folder, measured_study.plan, replace(measured_study.case, lesions=waiting)
+    )
+    press(qtbot, workflow, "run_all")
+    wait_idle(qtbot, workflow)
+    assert workflow.step == Step.LESIONS
     for number, step in enumerate(Step, start=1):
         press_step(qtbot, workflow, step)
         keep_picture(workflow, f"workflow_{number}_{step.value}")

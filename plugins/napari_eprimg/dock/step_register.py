@@ -102,6 +102,12 @@ class RegisterStep(StepBody):
         self._cards = QVBoxLayout()
         self._cards.setSpacing(6)
         self.layout_.addLayout(self._cards)
+        self.advice = words(
+            "Not convinced by an alignment? Tighten its limits under Settings and register again, "
+            "or give its series the role 'not used' in step 1.",
+            dim=True,
+        )
+        self.layout_.addWidget(self.advice)
         self.add_findings("register")
         self.add_settings(
             "register",
@@ -133,6 +139,7 @@ class RegisterStep(StepBody):
         self.show_findings()
         case = self.reading.case
         registrations = case.registrations if case is not None else ()
+        self.advice.setVisible(any(each.accepted for each in registrations))
         if registrations != self._shown:
             self._stop_flicker()
             self._shown = registrations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from qtpy.QtCore import QSize, QTimer
-from qtpy.QtGui import QResizeEvent, QShowEvent
+from qtpy.QtGui import QPaintEvent, QResizeEvent
 from qtpy.QtWidgets import (
     QBoxLayout,
     QButtonGroup,
@@ -23,6 +23,7 @@ from napari_eprimg.dock.panel_parts import words
 from napari_eprimg.lesions.decay_view import PHASES, Decay, mean_decays, point_decays
 from napari_eprimg.lesions.lesion_buttons import tool_button
 from napari_eprimg.lesions.lesion_tools import lesion_tools_of
+from napari_eprimg.view.readout import ReadOut
 
 if TYPE_CHECKING:
     import napari
@@ -60,10 +61,10 @@ class InspectorWidget(QWidget):
         self.where = words(bold=True)
         self.said = words()
         self.said.setObjectName("decay_words")
-        self._canvas = self._make_canvas()
+        self._canvas: QWidget | None = None  # the plotting library is loaded when it is looked at
+        self._stale = True
         self._layout = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
         self._layout.setContentsMargins(6, 4, 6, 4)
-        self._layout.addWidget(self._canvas, 3)
         self._layout.addWidget(self._text(), 2)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -124,16 +125,17 @@ class InspectorWidget(QWidget):
     def _later(self, *_: object) -> None:
         self._timer.start()
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (name of Qt)
-        """Catch up with what happened while the window was hidden.
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802 (name of Qt)
+        """Catch up with what happened while nothing could be seen.
 
         Parameters
         ----------
-        event : QShowEvent
+        event : QPaintEvent
             From Qt.
         """
-        super().showEvent(event)
-        self._later()
+        super().paintEvent(event)
+        if self._stale:
+            self._later()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 (name of Qt)
         """Put the words beside the curve when there is room.
@@ -157,7 +159,9 @@ class InspectorWidget(QWidget):
         self.of_lesion.setToolTip("" if region else "Select a lesion first.")
         if region is None and self.of_lesion.isChecked():
             self.at_point.setChecked(True)
-        if not self.isVisible():
+        # A dock behind another tab is "visible" for Qt, but no part of it can be seen.
+        self._stale = not self.isVisible() or self.visibleRegion().isEmpty()
+        if self._stale:
             return
         if self.of_lesion.isChecked():
             self.decays = mean_decays(reading.case, reading.selected)
@@ -173,8 +177,7 @@ class InspectorWidget(QWidget):
         if self.of_lesion.isChecked():
             counts = ", ".join(f"{d.n_voxels} voxels {PHASES[d.role].words}" for d in self.decays)
             return f"Mean signal of {self.decays[0].where}: {counts}"
-        s, p, ell = self.reading.cursor_mm or (0.0, 0.0, 0.0)
-        return f"Voxel at L {ell:.1f}, P {p:.1f}, S {s:.1f} mm"
+        return f"Voxel at {ReadOut(self.reading.cursor_mm or (0.0, 0.0, 0.0), ()).place}"
 
     def _why_nothing(self) -> str:
         case = self.reading.case
@@ -185,6 +188,9 @@ class InspectorWidget(QWidget):
         return "No multi-echo series reaches this place."
 
     def _draw(self) -> None:
+        if self._canvas is None:
+            self._canvas = self._make_canvas()
+            self._layout.insertWidget(0, self._canvas, 3)
         axes = self._axes
         axes.clear()
         axes.set_facecolor(_BACK)

@@ -104,8 +104,20 @@ def _place_reference(tools: LesionTools) -> None:
     ask.open()
 
 
-def _for_viewer(action: Callable[[], Any]) -> Callable[[Any], None]:
-    def pressed(_viewer: Any) -> None:
+def _for_viewer(action: Callable[[], Any]) -> Callable[[Any], Callable[[], None]]:
+    """Make an action a key of a viewer.
+
+    napari 0.9 keeps what is to happen on the release of a key under the key alone and never drops
+    it: after a tap on 1 (erase) the release of Alt+1 would take up the tool from before the tap.
+    What a key gives back takes that place.
+    """
+
+    def pressed(_viewer: Any) -> Callable[[], None]:
         action()
+        return _nothing
 
     return pressed
+
+
+def _nothing() -> None:
+    """Happens on the release of one of our keys."""

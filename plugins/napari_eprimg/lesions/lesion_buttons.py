@@ -191,9 +191,14 @@ def _spin(low: int, high: int, value: int, suffix: str, tip: str) -> QSpinBox:
     spin.setValue(value)
     spin.setSuffix(suffix)
     spin.setToolTip(tip)
-    spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)  # keys and wheel change it
-    spin.setStyleSheet("QSpinBox { min-width: 40px; padding: 1px 4px; }")
-    spin.setFixedWidth(58)
+    # Keys change it; napari's buttons at both sides would hide the number.  (Without any buttons
+    # Qt gives the number no room at all in this style.)
+    spin.setStyleSheet(
+        "QSpinBox { min-width: 40px; padding: 1px 4px; }"
+        "QSpinBox::up-button, QSpinBox::down-button { width: 1px; }"
+        "QSpinBox::up-arrow, QSpinBox::down-arrow { width: 0px; image: none; }"
+    )
+    spin.setFixedWidth(spin.fontMetrics().horizontalAdvance(f"{high}{suffix}") + 24)
     still_on_wheel(spin)
     return spin
 

@@ -113,7 +113,9 @@ class PlanePane(QWidget):
         """
         dims = self.viewer.dims
         if dims.ndim == 3 and another_slice(dims, self.axis, point[self.axis]):
-            dims.set_point(self.axis, point[self.axis])
+            # napari slices for the point and again for the step; no slider needs the latter here.
+            with dims.events.current_step.blocker():
+                dims.set_point(self.axis, point[self.axis])
         self.marks.set_point(point)
 
     def center_on(self, point: tuple[float, ...]) -> None:

@@ -294,9 +294,7 @@ class PlanesWidget(QWidget):
             ("below", self.fusion.lower_layer()),
         ):
             if layer is not None:
-                facts = layer_facts(layer)
-                shown = short_words(layer.name, str(facts.get("timepoint", "")))
-                found.append((f"{words}: {shown}", layer))
+                found.append((f"{words}: {short_words(layer.name, '')}", layer))
         return found
 
     def _window_layer(self) -> Image | None:
@@ -336,7 +334,7 @@ class _Scrolled(QScrollArea):
     def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
         """As high as what is inside."""
         inner = self.widget()
-        return super().sizeHint() if inner is None else inner.sizeHint()
+        return super().sizeHint() if inner is None else inner.sizeHint() + QSize(0, 8)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
         """Ask for another height when there are more or fewer lines."""
