@@ -58,7 +58,7 @@ lint: dev
 	$(BIN)/lint-imports
 
 unit: dev system
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term -p no:cacheprovider
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term -p no:cacheprovider
 
 docs: dev
 	$(BIN)/python docs/generate.py

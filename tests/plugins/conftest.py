@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -96,25 +95,16 @@ def told(measured_reading: Reading) -> list[str]:
 
 @pytest.fixture(scope="module")
 def shared_room(qapp, measured_study: MeasuredStudy) -> Iterator[ReadingRoom]:
-    """The whole reading room, opened once for a module; closing it must leave no canvas behind."""
-    import napari
-    from napari.qt import QtViewer
-
+    """The whole reading room, opened once for a module."""
     from tests.plugins.reading_room import ReadingRoom
-    from tests.plugins.screen import settle
+    from tests.plugins.shown_viewer import shown_viewer
 
-    with pytest.MonkeyPatch.context() as patch:
-        # A thread of napari that would write the status line while the next test runs.
-        patch.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
-        viewer = napari.Viewer(show=True, show_welcome_screen=False)
+    with shown_viewer() as viewer:
         room = ReadingRoom(viewer, measured_study)
+        del viewer
         yield room
         room.close()
-        viewer.close()
-        del room, viewer
-        settle(0.2)
-        gc.collect()
-        assert not len(QtViewer._instances)
+        del room
 
 
 @pytest.fixture

@@ -5,17 +5,13 @@ Places in the pictures are computed from the case's formulas (see marked_case) a
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-import napari
 import numpy as np
 import pytest
-from napari.qt import QtViewer
 from qtpy.QtCore import Qt
-from qtpy.QtTest import QTest
 
 from eprimg.model.case import Case
 from eprimg.model.grid import Grid
@@ -23,81 +19,27 @@ from eprimg.model.lesions import LesionSet
 from tests.plugins import marked_case as marked
 from tests.plugins import screen
 from tests.plugins.gui_pictures import keep_picture
+from tests.plugins.planes_room import PlanesRoom
+from tests.plugins.shown_viewer import shown_viewer
 
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 CONTROL = Qt.KeyboardModifier.ControlModifier
-Opened = Callable[..., Any]
-
-
-class Room:
-    """A viewer with the planes in its dock."""
-
-    def __init__(self, viewer: Any) -> None:
-        from napari_eprimg.view.planes_widget import PlanesWidget
-
-        self.viewer = viewer
-        self.reading = marked.PlainReading(None)
-        viewer.window.resize(1600, 1000)
-        self.planes = PlanesWidget(viewer, self.reading)
-        assert viewer.scale_bar.visible
-        viewer.scale_bar.visible = False  # napari draws it into the picture that is looked at
-        viewer.window.add_dock_widget(self.planes, name="Planes", area="right")
-        screen.settle(0.5)
-
-    def show(self, case: Case | None = None) -> Room:
-        """Show a case in the first state of the window."""
-        self.viewer.window.resize(1600, 1000)
-        self.reading.cursor_mm = None
-        self.reading.show(None)
-        self.viewer.dims.order = (0, 1, 2)
-        planes = self.planes
-        planes.fusion.choose({"colours": "hot colours", "percent": 50})
-        planes.set_radiological(True)
-        self.reading.show(case if case else marked.case())
-        for pane in (planes.main, *planes.panes):
-            pane.fit()
-        QTest.mouseMove(planes.fusion)  # away from the planes
-        screen.settle(0.3)
-        return self
-
-    def canvases(self) -> dict[str, tuple[Any, Any, Any]]:
-        """Canvas, viewer and QtViewer of each plane by name."""
-        from napari_eprimg.view.main_canvas import qt_viewer_of
-
-        main = qt_viewer_of(self.viewer)
-        planes = self.planes
-        return {
-            "axial": (main.canvas.native, self.viewer, main),
-            "coronal": (planes.coronal.canvas, planes.coronal.viewer, planes.coronal.qt_viewer),
-            "sagittal": (planes.sagittal.canvas, planes.sagittal.viewer, planes.sagittal.qt_viewer),
-        }
-
-    def only(self, key: str) -> None:
-        """Show one layer alone, whole and opaque."""
-        for layer in self.viewer.layers:
-            layer.visible = layer.metadata["eprimg"]["key"] == key
-            layer.opacity = 1.0
+Opened = Callable[..., PlanesRoom]
 
 
 @pytest.fixture(scope="module")
-def shared_room(qapp: Any) -> Iterator[Room]:
-    """One window for all tests; closing it must leave no canvas behind."""
-    with pytest.MonkeyPatch.context() as patch:
-        # A thread of napari that would write the status line while the next test runs.
-        patch.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
-        viewer = napari.Viewer(show=True, show_welcome_screen=False)
-        room = Room(viewer)
+def shared_room(qapp: Any) -> Iterator[PlanesRoom]:
+    """One window for all tests."""
+    with shown_viewer() as viewer:
+        room = PlanesRoom(viewer)
+        del viewer
         yield room
         room.__dict__.clear()
-        viewer.close()
-        del room, viewer
-        screen.settle(0.2)
-        gc.collect()
-        assert not len(QtViewer._instances)
+        del room
 
 
 @pytest.fixture
-def room(shared_room: Room) -> Opened:
+def room(shared_room: PlanesRoom) -> Opened:
     """Shows a case in the window as if it were the first one."""
     return shared_room.show
 
@@ -425,9 +367,44 @@ def test_nothing_is_cut_off_in_a_small_window(room: Opened) -> None:
     keep_picture(opened.planes, "planes_1280x800")
 
 
+def test_another_case_of_another_size_can_be_painted_on(room: Opened) -> None:
+    # Layers that were removed and made anew in one go ended the program at the next stroke.
+    opened = room()
+    opened.reading.show(marked.case(marked.straight_grid(48)))
+    labels = opened.viewer.layers[2]
+    assert labels.data.shape == (48, 48, 48)
+    assert tuple(labels.scale) == pytest.approx((128 / 48,) * 3)
+    labels.selected_label, labels.brush_size, labels.mode = 2, 4, "paint"
+    canvas, viewer, _ = opened.canvases()["axial"]
+    before = int((labels.data == 2).sum())
+    screen.click(canvas, *screen.px(canvas, viewer, (1.0, 1.0, 1.0)))
+    assert int((labels.data == 2).sum()) > before
+    labels.mode = "pan_zoom"
+
+
+def test_a_number_above_255_is_drawn_in_its_colour(room: Opened) -> None:
+    opened = room()
+    case = opened.reading.case
+    lesions = case.lesions
+    first, second = lesions.regions
+    far = replace(second, id=300)
+    labels = np.where(lesions.labels == 2, 300, lesions.labels)
+    opened.viewer.layers[0].visible = opened.viewer.layers[1].visible = False
+    opened.reading.move_cursor(marked.spl(marked.LESION_2))
+    before = {name: screen.pixels(q) for name, (_, _, q) in opened.canvases().items()}
+    opened.reading.case = replace(case, lesions=LesionSet(labels, lesions.grid, (first, far)))
+    opened.reading.regions_changed.emit(frozenset({300}))
+    screen.settle(0.2)
+    assert opened.viewer.layers[2].data.dtype == np.uint16
+    for name, (_, _, qt_viewer) in opened.canvases().items():
+        assert before[name].max() > 100
+        # The tier is the same, and so is the picture.
+        assert np.array_equal(screen.pixels(qt_viewer), before[name]), name
+
+
 def test_closing_the_window_lets_go_of_everything(make_napari_viewer: Any) -> None:
     # The fixture fails when a canvas is left, though `viewer` outlives its window here.
-    opened = Room(make_napari_viewer(show=True))
+    opened = PlanesRoom(make_napari_viewer(show=True))
     opened.reading.show(marked.case(marked.straight_grid(16)))
     viewer = opened.viewer
     assert "dims_scroll" not in [c.__name__ for c in viewer.mouse_wheel_callbacks]

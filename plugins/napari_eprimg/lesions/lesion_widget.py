@@ -103,7 +103,7 @@ class LesionWidget(QWidget):
         view.verticalHeader().setDefaultSectionSize(22)
         view.horizontalHeader().setHighlightSections(False)
         view.horizontalHeader().setStretchLastSection(True)
-        view.setMinimumHeight(90)
+        view.setMinimumHeight(106)  # three rows between header and scroll bar
         return view
 
     def _add_choices(self, row: QHBoxLayout) -> None:

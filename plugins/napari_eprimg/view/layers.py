@@ -46,9 +46,6 @@ __all__ = [
 Colours = Callable[[], Mapping[int | None, Any]]
 """Gives the colour of each region id now, and of None for any other label."""
 
-_KEPT = ("visible", "opacity", "blending", "contrast_limits", "colormap", "gamma")
-"""What the reader chose for a layer stays when the layer is replaced."""
-
 
 def layer_facts(layer: Layer) -> dict[str, Any]:
     """Return what a layer is for us.
@@ -253,25 +250,23 @@ class LayerSync:
         layer = find_layer(viewer, spec.key)
         settings = dict(spec.settings)
         if layer is not None:
-            if data is None or (
-                layer.data.shape == data.shape
-                and layer.data.dtype == data.dtype
-                and _same_place(_grid_of(layer), spec.grid)
-            ):
-                if data is not None:
-                    layer.data = data
-                _follow_auto_window(layer, settings)
-                layer.name = settings["name"]
-                layer.metadata = settings["metadata"]
-                if "features" in settings:
-                    layer.features = settings["features"]
-                if spec.kind == "labels":
-                    self._draw(layer, settings["colormap"])
-                return
-            settings |= {name: getattr(layer, name) for name in _KEPT if hasattr(layer, name)}
-            viewer.layers.remove(layer)
-        else:
-            settings |= _preferred(spec)
+            if data is not None:
+                # In place, also for another shape: a layer that is removed and made anew at once
+                # leaves the graphics of vispy 0.17 with buffers that are gone, and the next stroke
+                # of a brush ends the program.
+                if layer.data.dtype != data.dtype:
+                    self._drawn.pop(layer, None)  # colours are made for a type
+                layer.data = data
+                layer.scale, layer.translate = settings["scale"], settings["translate"]
+            _follow_auto_window(layer, settings)
+            layer.name = settings["name"]
+            layer.metadata = settings["metadata"]
+            if "features" in settings:
+                layer.features = settings["features"]
+            if spec.kind == "labels":
+                self._draw(layer, settings["colormap"])
+            return
+        settings |= _preferred(spec)
         if data is None:
             data = spec.make()
         add = viewer.add_labels if spec.kind == "labels" else viewer.add_image
@@ -316,10 +311,6 @@ def _grid_of(layer: Layer) -> DisplayGrid:
     return DisplayGrid(
         (s, p, ell), (scale[0], scale[1], scale[2]), (origin[0], origin[1], origin[2])
     )
-
-
-def _same_place(one: DisplayGrid, other: DisplayGrid) -> bool:
-    return all(np.allclose(a, b) for a, b in zip(one, other, strict=True))
 
 
 def _changed_box(
