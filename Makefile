@@ -7,11 +7,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 DEMO_OUT ?= demo
 
-.PHONY: help install dev system demo test lint unit docs wheel bench bench-gui soak validate clean
+.PHONY: help install dev system demo test lint unit windows docs wheel bench bench-gui soak validate clean
 
 help:
 	@echo "make demo   install, make a phantom study as DICOM, measure it, compare with the truth"
 	@echo "make test   install what the tests need, then run all checks"
+	@echo "make windows  the reading room, driven by mouse and keyboard on a screen in memory"
 	@echo "make bench  ratios against peers and limits (docs/validation/performance.md)"
 	@echo "make bench-gui  how long the windows take (docs/validation/windows.md)"
 	@echo "make soak   the batch engine under kill -9, a full disk and SLURM (docs/validation/batch.md)"
@@ -57,8 +58,17 @@ lint: dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The tests that drive the windows with mouse and keyboard take minutes of software OpenGL: `make windows`.
+ROOMS := workspace workflow_widget planes_widget planes_closing lesion_widget scheme_widget inspector_widget \
+  keys main mip_widget reading_folders manifest window_end window_bar plane_pane main_canvas view_memory fusion
+WINDOWS := tests/gui $(wildcard $(ROOMS:%=tests/plugins/test_%.py))
+
 unit: dev system
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=term -p no:cacheprovider
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term -p no:cacheprovider \
+	  $(WINDOWS:%=--ignore=%)
+
+windows: dev system
+	$(BIN)/python -m pytest -n 2 --dist loadfile -p no:cacheprovider $(WINDOWS)
 
 docs: dev
 	$(BIN)/python docs/generate.py

@@ -7,9 +7,11 @@ import json
 import os
 import pickle
 import selectors
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,6 +20,22 @@ from eprimg.batch import limits
 from eprimg.batch.orders import StudyOrder
 
 __all__ = ["StudyProcess"]
+
+
+@contextlib.contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Start a child that Ctrl-C does not reach: between fork and its own session it still could.
+
+    The child keeps SIGINT blocked for good; this process gets what came meanwhile afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # not on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class StudyProcess:
@@ -38,7 +56,7 @@ class StudyProcess:
         self._left_s = order.time_limit_s
         self._buffer = b""
         command = [sys.executable, "-P", "-X", "faulthandler", "-m", "eprimg.batch.child"]
-        with self.printed.open("wb") as printed:
+        with self.printed.open("wb") as printed, _interrupt_held_back():
             self._process = subprocess.Popen(
                 [*command, str(os.getpid())],
                 stdin=subprocess.PIPE,

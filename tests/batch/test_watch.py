@@ -50,3 +50,13 @@ def test_time_counts_over_both_parts(order_for: Order, tmp_path: Path) -> None:
         child.listen()
         assert child.timed_out
         assert time.monotonic() - clock < 3.0
+
+
+def test_ctrl_c_does_not_reach_the_child(order_for: Order, tmp_path: Path) -> None:
+    with StudyProcess(order_for("ok 1"), tmp_path) as child:
+        os.kill(child.pid, signal.SIGINT)  # at once, before it can set anything itself
+        child.listen(until="need")
+        child.go_on()
+        child.listen()
+        child.end()
+        assert (child.said["end"]["how"], child.exit_code) == ("ok", 0)

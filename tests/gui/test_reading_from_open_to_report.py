@@ -40,7 +40,7 @@ def paint(room: Hands, start: tuple[float, float], end: tuple[float, float]) -> 
 def test_check_21_a_reading_gives_the_tables_of_the_command_line(
     room: Hands, small_study: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "readings of the small phantom"  # fills the fields on the pictures
+    folder = tmp_path / "readings of the small abdominal phantom"  # fills the fields
     folder.mkdir()
     plain = eprimg_run(small_study, "--out", folder / "plain")
     reading = reading_of(room.viewer)  # looked at, never told anything

@@ -37,7 +37,8 @@ def main() -> None:
     TARGET.mkdir(parents=True, exist_ok=True)
     for name, new in CHOSEN.items():
         picture = Image.open(source / f"{name}.png").convert("RGB")
-        small = picture.quantize(128, dither=Image.Dither.NONE)
+        # The other methods turn the few amber pixels of "look" into the red of "refused".
+        small = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         path = TARGET / f"{new}.png"
         small.save(path, optimize=True)
         size = path.stat().st_size

@@ -30,13 +30,19 @@ class PlanesRoom:
         """Show a case in the first state of the window."""
         self.viewer.window.resize(1600, 1000)
         self.reading.cursor_mm = None
-        self.reading.show(None)
-        screen.settle(0.1)  # as between two studies that are opened: an empty window is drawn
         self.viewer.dims.order = (0, 1, 2)
         planes = self.planes
         planes.fusion.choose({"colours": "hot colours", "percent": 50})
         planes.set_radiological(True)
         self.reading.show(case if case else marked.case())
+        for layer in self.viewer.layers:
+            layer.visible = True
+            if "auto_window" in layer.metadata["eprimg"]:
+                layer.contrast_limits = layer.metadata["eprimg"]["auto_window"]
+        planes.fusion.apply()
+        planes.windows.offer()
+        labels = self.viewer.layers[-1]
+        labels.opacity, labels.mode = 0.9, "pan_zoom"
         for pane in (planes.main, *planes.panes):
             pane.fit()
         QTest.mouseMove(planes.fusion)  # away from the planes

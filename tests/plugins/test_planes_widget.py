@@ -400,26 +400,3 @@ def test_a_number_above_255_is_drawn_in_its_colour(room: Opened) -> None:
         assert before[name].max() > 100
         # The tier is the same, and so is the picture.
         assert np.array_equal(screen.pixels(qt_viewer), before[name]), name
-
-
-def test_closing_the_window_lets_go_of_everything(make_napari_viewer: Any) -> None:
-    # The fixture fails when a canvas is left, though `viewer` outlives its window here.
-    opened = PlanesRoom(make_napari_viewer(show=True))
-    opened.reading.show(marked.case(marked.straight_grid(16)))
-    viewer = opened.viewer
-    assert "dims_scroll" not in [c.__name__ for c in viewer.mouse_wheel_callbacks]
-    viewer.window._qt_window.close()
-    assert "dims_scroll" in [c.__name__ for c in viewer.mouse_wheel_callbacks]
-    assert not [c for c in viewer.mouse_wheel_callbacks if c.__name__ == "_on_wheel"]
-    opened.reading.move_cursor((5.0, 5.0, 5.0))  # nothing follows any more
-
-
-def test_a_case_may_come_later_and_go_again(room: Opened) -> None:
-    opened = room()
-    opened.reading.show(None)
-    screen.settle()
-    assert opened.planes.read_out.text().startswith("\nRegion:")
-    opened.reading.show(marked.case(marked.straight_grid(32)))
-    screen.settle()
-    assert len(opened.planes.coronal.viewer.layers) == 3
-    assert screen.n_colours(screen.pixels(opened.planes.sagittal.qt_viewer)) > 20

@@ -86,8 +86,7 @@ def painted_voxels(
     )
     painted[inner] = differs[found[0]]
     part = part_of(target, wide)
-    number = np.arange(labels.size, dtype=np.int64).reshape(labels.shape)
-    source = show_on(number, grid, part, outside=-1)
+    source = _flat_index(grid, part)
     painted &= source >= 0
     values = shown[wide].astype(np.int32)
     places, new = _nearest_painted(grid, part, source, painted, values)
@@ -95,6 +94,19 @@ def painted_voxels(
     found_places = np.concatenate([places, more])
     order = np.argsort(found_places, kind="stable")
     return found_places[order], np.concatenate([new, more_new])[order]
+
+
+def _flat_index(grid: Grid, part: DisplayGrid) -> npt.NDArray[np.int64]:
+    """Which voxel is shown at each place: its flat index, -1 outside.
+
+    Made from the three indices, which need no array of the size of the volume.
+    """
+    found = []
+    for axis, n in enumerate(grid.shape):
+        along = np.arange(n, dtype=np.int64).reshape([-1 if a == axis else 1 for a in range(3)])
+        found.append(show_on(np.broadcast_to(along, grid.shape), grid, part, outside=-1))
+    k, j, i = found
+    return np.where(k < 0, -1, (k * grid.shape[1] + j) * grid.shape[2] + i)
 
 
 def _bounded(box: Box | None, target: DisplayGrid) -> Box:

@@ -100,6 +100,10 @@ class MipPane(QWidget):
         self.turn.valueChanged.connect(self._on_turn)
         self.play.toggled.connect(self._on_play)
         self.stop.clicked.connect(self.cancel)
+        self._outline = QTimer(self)  # an edit tells several times: drawn once, after it
+        self._outline.setSingleShot(True)
+        self._outline.setInterval(_LOOK_MS)
+        self._outline.timeout.connect(self._outline_again)
         self._use_mouse()
         self._later = QTimer(self)  # the canvas learns its new size after the widget
         self._later.setSingleShot(True)
@@ -121,6 +125,7 @@ class MipPane(QWidget):
         self._timer.stop()
         self._player.stop()
         self._later.stop()
+        self._outline.stop()
         for signal, slot in self._slots:
             signal.disconnect(slot)
         self._slots = []
@@ -321,6 +326,9 @@ class MipPane(QWidget):
     def _on_regions(self, ids: object = None) -> None:
         self._case = self._reading.case
         self._region_pictures.clear()
+        self._outline.start()
+
+    def _outline_again(self) -> None:
         if self.projections is not None:
             self._show_regions(self.turn.value())
 

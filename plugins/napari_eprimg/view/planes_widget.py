@@ -239,7 +239,7 @@ class PlanesWidget(QWidget):
 
     def _on_regions(self, ids: object) -> None:
         self._on_numbers()
-        self.refresh_labels()
+        self._repaint.start()  # once for all that one edit tells
 
     def _on_cursor(self, point: tuple[float, float, float]) -> None:
         for pane in (self.main, *self.panes):
