@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
+from napari.qt import QtViewer
 
 from napari_eprimg.view.plane_pane import PlanePane
 from tests.plugins.marked_case import PlainReading
+from tests.plugins.screen import settle
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +32,14 @@ def panes(qapp):
         for axis in (1, 2)
     }
     yield source, made
-    for pane in made.values():
+    while made:  # nothing may be left for the next viewer of a test to stumble over
+        _, pane = made.popitem()
         pane.disconnect_all()
         pane.deleteLater()
+    del pane
+    settle()
+    gc.collect()
+    assert not len(QtViewer._instances)
 
 
 @pytest.mark.parametrize(("axis", "shown"), [(1, (0, 2)), (2, (0, 1))])
