@@ -68,7 +68,7 @@ unit: dev system
 	  $(WINDOWS:%=--ignore=%)
 
 windows: dev system
-	$(BIN)/python -m pytest -n 2 --dist loadfile -p no:cacheprovider $(WINDOWS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 30 -p no:cacheprovider $(WINDOWS)
 
 docs: dev
 	$(BIN)/python docs/generate.py

@@ -19,6 +19,13 @@ from eprimg.errors import InputError
 
 __all__ = ["batch", "status"]
 
+_STUDIES, _MEASUREMENT, _MACHINE, _CLUSTER, _SLURM = (
+    "Which studies",
+    "How they are measured",
+    "How the batch runs",
+    "A cluster",
+    "SLURM",
+)
 _STYLES = {"ok": "green", "refused": "yellow", "failed": "bold red", "waiting": "cyan"}
 
 
@@ -30,66 +37,122 @@ def batch(
         Path, typer.Option("--out", help="Output folder; resumed when it is one.")
     ],
     manifest: Annotated[
-        Path | None, typer.Option(help="CSV: a row per study, path from its folder, what is known.")
+        Path | None,
+        typer.Option(
+            help="CSV: a row per study, path from its folder, what is known.",
+            rich_help_panel=_STUDIES,
+        ),
     ] = None,
-    depth: Annotated[int, typer.Option(min=0, help="Level of the study folders below ROOT.")] = 1,
+    depth: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Level of the study folders below ROOT.", rich_help_panel=_STUDIES
+        ),
+    ] = 1,
     per_session: Annotated[
-        bool, typer.Option("--per-session", help="BIDS: one study per session.")
+        bool,
+        typer.Option(
+            "--per-session", help="BIDS: one study per session.", rich_help_panel=_STUDIES
+        ),
     ] = False,
     config_file: Annotated[
-        Path | None, typer.Option("--config", help="Settings file (TOML).")
+        Path | None,
+        typer.Option("--config", help="Settings file (TOML).", rich_help_panel=_MEASUREMENT),
     ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", help="One setting, section.key=value; may be repeated."),
+        typer.Option(
+            "--set",
+            help="One setting, section.key=value; may be repeated.",
+            rich_help_panel=_MEASUREMENT,
+        ),
     ] = None,
     accept_candidates: Annotated[
-        bool, typer.Option(help="Treat automatic regions as confirmed, so that they get tiers.")
+        bool,
+        typer.Option(
+            help="Treat automatic regions as confirmed, so that they get tiers.",
+            rich_help_panel=_MEASUREMENT,
+        ),
     ] = False,
     workers: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Studies at a time; 0: one by one, without Dask.", show_default="cores"
+            min=0,
+            help="Studies at a time; 0: one by one, without Dask.",
+            show_default="cores",
+            rich_help_panel=_MACHINE,
         ),
     ] = None,
     memory: Annotated[
         float | None,
         typer.Option(
-            min=0.1, help="GB for all studies of a machine together.", show_default="85 %"
+            min=0.1,
+            help="GB for all studies of a machine together.",
+            show_default="85 %",
+            rich_help_panel=_MACHINE,
         ),
     ] = None,
-    time_limit: Annotated[float, typer.Option(min=0.01, help="Minutes per study.")] = 60.0,
+    time_limit: Annotated[
+        float, typer.Option(min=0.01, help="Minutes per study.", rich_help_panel=_MACHINE)
+    ] = 60.0,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try failed studies again.")
+        bool,
+        typer.Option("--retry-failed", help="Try failed studies again.", rich_help_panel=_MACHINE),
     ] = False,
-    shard: Annotated[str, typer.Option(help="i/n: the i-th of n parts, for job arrays.")] = "",
-    scheduler: Annotated[str, typer.Option(help="Dask scheduler, tls://HOST:PORT.")] = "",
-    tls_ca: Annotated[Path | None, typer.Option(help="Certificate of the authority.")] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="Own certificate.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Own key.")] = None,
+    shard: Annotated[
+        str,
+        typer.Option(help="i/n: the i-th of n parts, for job arrays.", rich_help_panel=_CLUSTER),
+    ] = "",
+    scheduler: Annotated[
+        str, typer.Option(help="Dask scheduler, tls://HOST:PORT.", rich_help_panel=_CLUSTER)
+    ] = "",
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="Certificate of the authority.", rich_help_panel=_CLUSTER)
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Own certificate.", rich_help_panel=_CLUSTER)
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Own key.", rich_help_panel=_CLUSTER)] = None,
     insecure_scheduler: Annotated[
-        bool, typer.Option("--insecure-scheduler", help="Allow an address without TLS.")
+        bool,
+        typer.Option(
+            "--insecure-scheduler", help="Allow an address without TLS.", rich_help_panel=_CLUSTER
+        ),
     ] = False,
-    slurm: Annotated[bool, typer.Option("--slurm", help="Ask SLURM for workers.")] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="SLURM jobs.")] = 4,
-    job_memory: Annotated[float, typer.Option(min=1, help="GB per SLURM job.")] = 4.0,
-    walltime: Annotated[int, typer.Option(min=11, help="Minutes per SLURM job.")] = 240,
-    partition: Annotated[str, typer.Option(help="SLURM partition.")] = "",
-    account: Annotated[str, typer.Option(help="SLURM account.")] = "",
+    slurm: Annotated[
+        bool, typer.Option("--slurm", help="Ask SLURM for workers.", rich_help_panel=_SLURM)
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="SLURM jobs.", rich_help_panel=_SLURM)] = 4,
+    job_memory: Annotated[
+        float, typer.Option(min=1, help="GB per SLURM job.", rich_help_panel=_SLURM)
+    ] = 4.0,
+    walltime: Annotated[
+        int, typer.Option(min=11, help="Minutes per SLURM job.", rich_help_panel=_SLURM)
+    ] = 240,
+    partition: Annotated[str, typer.Option(help="SLURM partition.", rich_help_panel=_SLURM)] = "",
+    account: Annotated[str, typer.Option(help="SLURM account.", rich_help_panel=_SLURM)] = "",
     summary_every: Annotated[
-        int, typer.Option(min=0, help="Summary after so many studies; 0: at the end.")
+        int,
+        typer.Option(
+            min=0, help="Summary after so many studies; 0: at the end.", rich_help_panel=_MACHINE
+        ),
     ] = 50,
     dashboard: Annotated[
-        bool, typer.Option("--dashboard", help="Dask's own page on this machine.")
+        bool,
+        typer.Option(
+            "--dashboard", help="Dask's own page on this machine.", rich_help_panel=_MACHINE
+        ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan, do nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, do nothing.", rich_help_panel=_MACHINE)
+    ] = False,
 ) -> None:
     """Measure many studies; run it again to resume."""
     from eprimg.batch.engine import run_batch
     from eprimg.batch.options import EngineOptions, SchedulerAddress, SlurmJob, parse_shard
     from eprimg.batch.progress import shown_progress
     from eprimg.io.batch_inputs import list_studies
-    from eprimg.io.output_folder import check_target
+    from eprimg.io.output_folder import check_apart, check_target
 
     options = EngineOptions(
         workers=_cores() if workers is None else workers,
@@ -107,7 +170,9 @@ def batch(
     config = load_config(config_file, assignments or ())
     if accept_candidates:
         config = config.with_settings({"segment": {"accept_candidates": True}})
-    if not _is_batch(out_folder):
+    if _is_batch(out_folder):
+        check_apart(out_folder, root)
+    else:
         check_target(out_folder, source=root)
     listed = list_studies(root, manifest=manifest, depth=depth, per_session=per_session)
     show_findings(listed.findings)

@@ -83,6 +83,11 @@ class RegisterConfig:
         60.0, "a larger movement of the field of view's centre is refused", low=1.0
     )
     max_rotated_deg: float = _setting(20.0, "a larger rotation is refused", low=1.0, high=180.0)
+    reject: tuple[str, ...] = _setting(
+        (),
+        "series whose alignment a person looked at and rejected: nothing is measured through it",
+        choices=("mr_post", "pet"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +423,8 @@ def _checked(value: Any, kind: Any, rules: Mapping[str, Any]) -> tuple[str, Any]
         items = value if isinstance(value, list | tuple) else [value]
         if not all(isinstance(v, inner) for v in items):
             return f"is a list of {inner.__name__}", value
+        if rules.get("choices") and not set(items) <= set(rules["choices"]):
+            return f"must be among {', '.join(map(str, rules['choices']))}", value
         return "", tuple(items)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)

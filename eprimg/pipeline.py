@@ -35,6 +35,7 @@ __all__ = [
     "Progress",
     "check_settings",
     "export_case",
+    "judge_registrations",
     "plan_folder",
     "run",
     "run_folder",
@@ -165,6 +166,30 @@ def _with_findings(
     found = [f for f in before if f.stage != stage] + [replace(f, stage=stage) for f in noticed]
     # Stable: what was noticed before the first stage keeps the head.
     return tuple(sorted(found, key=lambda f: STAGES.index(f.stage) if f.stage in STAGES else -1))
+
+
+def judge_registrations(case: Case, config: Config) -> Case:
+    """Apply ``register.reject`` to alignments that are there, without estimating them again.
+
+    Parameters
+    ----------
+    case : Case
+        After the stage `register`.
+    config : Config
+        Settings.
+
+    Returns
+    -------
+    Case
+        With the registrations and findings that running the stage anew would give; what rests on
+        them (from `quantify` on) has to be run again.
+    """
+    from eprimg.stages.register_judge import REJECTED, judge
+
+    judged = judge(case.registrations, config.register)
+    kept = [f for f in case.findings if f.stage == "register" and f.code != REJECTED]
+    findings = _with_findings(case.findings, (*kept, *judged.findings), "register")
+    return replace(case, registrations=judged.value, findings=findings)
 
 
 def run(

@@ -88,6 +88,8 @@ def test_what_cannot_begin_is_refused_with_its_code(
     inside = command("batch", root, "--out", root.parent)
     assert inside.code == 6
     (out / "locks").mkdir(parents=True)  # killed when it had only its lock
+    again = command("batch", out / "locks", "--out", out)
+    assert (again.code, "E_OUTPUT_INPUT" in again.err) == (6, True)
     assert command("batch", root, "--out", out, "--dry-run").code == 0
     nothing = command("status", root)
     assert (nothing.code, "E_BATCH_FOLDER" in nothing.err) == (3, True)

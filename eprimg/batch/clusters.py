@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shutil
 import tempfile
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from eprimg.batch.feeding import Stop
 from eprimg.batch.options import EngineOptions, SchedulerAddress, SlurmJob
+from eprimg.batch.slurm_jobs import JobKeeper
 from eprimg.errors import EngineError, EngineUnavailable
 from eprimg.io.batch_files import BatchPaths
 
@@ -34,13 +34,12 @@ _SETTINGS = {
     "distributed.comm.timeouts.connect": "30s",
 }
 _SETUP = "eprimg.batch.worker_setup"
-_KEEP_UP_S = 10.0
 _SPARE_MIN = 5
 """A SLURM worker stops to take studies so long before its job ends."""
 
 
 @contextmanager
-def connected(options: EngineOptions, out: Path) -> Iterator[Any]:
+def connected(options: EngineOptions, out: Path, stop: Stop) -> Iterator[Any]:
     """Start or join a cluster.
 
     Parameters
@@ -49,6 +48,8 @@ def connected(options: EngineOptions, out: Path) -> Iterator[Any]:
         Where and how many.
     out : Path
         Output folder of the batch; SLURM's own logs go there.
+    stop : Stop
+        Told when SLURM's jobs do not work.
 
     Yields
     ------
@@ -68,7 +69,7 @@ def connected(options: EngineOptions, out: Path) -> Iterator[Any]:
             client = stack.enter_context(_joined(options.scheduler))
         else:
             if options.slurm is not None:
-                cluster = stack.enter_context(_jobs(options.slurm, out))
+                cluster = stack.enter_context(_jobs(options.slurm, out, stop))
             else:
                 cluster = stack.enter_context(_local(options))
             client = stack.enter_context(distributed.Client(cluster))
@@ -190,7 +191,7 @@ def slurm_cluster(job: SlurmJob, out: Path) -> Any:
 
 
 @contextmanager
-def _jobs(job: SlurmJob, out: Path) -> Iterator[Any]:
+def _jobs(job: SlurmJob, out: Path, stop: Stop) -> Iterator[Any]:
     """Ask SLURM for workers, and again for those whose job ended or was cancelled."""
     action = (
         "check partition, account and limits with `sbatch` itself; --shard i/n in a job array is "
@@ -215,22 +216,5 @@ def _jobs(job: SlurmJob, out: Path) -> Iterator[Any]:
             where="--slurm",
             action=action,
         ) from error
-    ended = threading.Event()
-    keeper = threading.Thread(target=_keep_up, args=(cluster, job.jobs, ended), daemon=True)
-    with cluster:
-        keeper.start()
-        try:
-            yield cluster
-        finally:
-            ended.set()
-            keeper.join()
-
-
-def _keep_up(cluster: Any, jobs: int, ended: threading.Event) -> None:
-    """Ask again and again for the full number: Dask never replaces a job that ended by itself.
-
-    Jobs end at their time limit, so a long batch would otherwise be left without any worker.
-    """
-    while not ended.wait(_KEEP_UP_S):
-        with contextlib.suppress(Exception):  # SLURM may be away for a while; ask later
-            cluster.scale(jobs=jobs)
+    with cluster, JobKeeper(cluster, job.jobs, BatchPaths(out).logs / "slurm", stop):
+        yield cluster

@@ -284,7 +284,7 @@ class _Run:
 
         from eprimg.batch.clusters import connected
 
-        with connected(self.options, self.out) as client:
+        with connected(self.options, self.out, self.stop) as client:
             feed_cluster(
                 client,
                 all_orders(),

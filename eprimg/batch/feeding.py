@@ -29,6 +29,7 @@ class Stop:
     def __init__(self) -> None:
         self.asked = False
         self.disk: StudyOutcome | None = None
+        self.trouble: EngineError | None = None
 
 
 def feed_here(
@@ -88,7 +89,7 @@ def feed_cluster(
     Raises
     ------
     EngineError
-        ``E_BATCH_LOST`` when the scheduler is gone.
+        ``E_BATCH_LOST`` when the scheduler is gone, or no job brings a worker.
     """
     feeder = _Feeder(client, stop, say)
     waiting = orders
@@ -162,6 +163,8 @@ class _Feeder:
         if now - self.looked < 1.0:
             return
         self.looked = now
+        if self.stop.trouble is not None:
+            raise self.stop.trouble
         try:
             count = len(self.client.ncores())
         except Exception as error:  # comm errors of many kinds

@@ -51,7 +51,8 @@ def identity_words(path: Path) -> list[str]:
     """
     words: set[str] = set()
     for file in _sample(path):
-        words |= _words_of(file)
+        if file.is_file():  # opening a named pipe would never end
+            words |= _words_of(file)
     return sorted(words)
 
 

@@ -81,6 +81,7 @@ def registration_record(registration: Registration) -> dict[str, Any]:
         "moving": registration.moving,
         "engine": registration.engine,
         "accepted": registration.accepted,
+        "rejected_by_reader": registration.rejected,
         "note": registration.note,
         "matrix_fixed_to_moving_lps_mm": registration.transform.matrix,
         "qc": dict(registration.qc),

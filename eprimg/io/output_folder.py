@@ -23,6 +23,7 @@ from eprimg.io.write_maps import write_json
 from eprimg.resources import load_resource
 
 __all__ = [
+    "check_apart",
     "check_target",
     "is_done",
     "output_path",
@@ -82,13 +83,8 @@ def check_target(
     OutputError
         ``E_OUTPUT_EXISTS``, ``E_OUTPUT_FOREIGN``, ``E_OUTPUT_INPUT`` or ``E_OUTPUT_UNWRITABLE``.
     """
-    if source is not None and Path(source).resolve().is_relative_to(out.resolve()):
-        raise OutputError(
-            "the input lies in the output folder",
-            code="E_OUTPUT_INPUT",
-            where=str(out),
-            action="give an output folder beside the input",
-        )
+    if source is not None:
+        check_apart(out, source)
     if out.exists() and not out.is_dir():
         raise OutputError(
             "the output is a file, not a folder",
@@ -108,6 +104,30 @@ def check_target(
             code="E_OUTPUT_UNWRITABLE",
             where=str(out),
             action="give a folder that you may write to",
+        )
+
+
+def check_apart(out: Path, source: Path) -> None:
+    """Refuse an input that lies in the output folder.
+
+    Parameters
+    ----------
+    out : Path
+        Output folder.
+    source : Path
+        The input.
+
+    Raises
+    ------
+    OutputError
+        ``E_OUTPUT_INPUT``.
+    """
+    if Path(source).resolve().is_relative_to(out.resolve()):
+        raise OutputError(
+            "the input lies in the output folder",
+            code="E_OUTPUT_INPUT",
+            where=str(out),
+            action="give an output folder beside the input",
         )
 
 

@@ -203,13 +203,15 @@ def _masks(
                 )
             )
         path = folder / item["path"]
-        if not path.exists():
+        if not (path.is_file() or path.is_dir()):
+            kind = "neither a file nor a folder" if path.exists() else "not there"
             faults.append(
                 ConfigError(
-                    f"masks[{number}] is not there",
+                    f"masks[{number}] is {kind}",
                     code="E_STUDY_FILE",
                     where=where,
                     value=item["path"],
+                    action="give the path from the study file's folder to a NIfTI or DICOM mask",
                 )
             )
         names = {str(k): str(v) for k, v in dict(item.get("names", {})).items()}

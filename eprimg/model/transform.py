@@ -145,6 +145,9 @@ class Registration:
         The check's outcome in one sentence.
     doubts : tuple of str
         Reasons to doubt it although it was accepted; a tier that rests on it is withheld.
+    rejected : bool
+        The check accepted it, but a person did not (``register.reject``); then ``accepted`` is
+        False.
     """
 
     fixed: str
@@ -156,3 +159,4 @@ class Registration:
     accepted: bool = True
     note: str = ""
     doubts: tuple[str, ...] = ()
+    rejected: bool = False

@@ -189,7 +189,9 @@ def registration_facts(registration: Registration) -> RegistrationFacts:
         registration.fixed,
         registration.moving,
         registration.engine,
-        registration.note,
+        f"rejected by the reader ({registration.note})"
+        if registration.rejected
+        else registration.note,
         registration.accepted,
         tuple(qc),
         matrix,

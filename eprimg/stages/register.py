@@ -31,6 +31,7 @@ from eprimg.stages.register_check import (
     orientation_of,
     quality_figures,
 )
+from eprimg.stages.register_judge import judge
 
 __all__ = ["register"]
 
@@ -61,8 +62,9 @@ def register(
     -------
     StageResult
         One `Registration` per series that was tried (MR after ferumoxytol, PET), with findings.
-        A registration that did not pass the check is there with ``accepted=False``; a series that
-        the engine could not align at all is only named in the findings.
+        A registration that did not pass the check, or that ``register.reject`` names, is there
+        with ``accepted=False``; a series that the engine could not align at all is only named in
+        the findings.
 
     Raises
     ------
@@ -89,7 +91,8 @@ def register(
         findings += noticed
         if made is not None:
             registrations.append(made)
-    return StageResult(tuple(registrations), tuple(findings))
+    judged = judge(registrations, config.register)
+    return StageResult(judged.value, (*findings, *judged.findings))
 
 
 class _Work:

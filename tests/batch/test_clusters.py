@@ -8,17 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 
-from eprimg.batch.clusters import _keep_up, connected
+from eprimg.batch.clusters import connected
 from eprimg.batch.engine import BatchEnd
+from eprimg.batch.feeding import Stop
 from eprimg.batch.options import EngineOptions, SchedulerAddress, SlurmJob
 from eprimg.errors import EngineError, EngineUnavailable
 from eprimg.io.batch_records import read_records
@@ -109,7 +108,7 @@ def test_cluster_with_tls_serves_its_own_and_its_death_is_told(
         stranger = SchedulerAddress(address, *_strangers(tmp_path))
         with (
             pytest.raises(EngineError, match="E_BATCH_SCHEDULER"),
-            connected(EngineOptions(scheduler=stranger), out),
+            connected(EngineOptions(scheduler=stranger), out, Stop()),
         ):
             pass
         os.kill(scheduler.pid, signal.SIGKILL)
@@ -135,7 +134,7 @@ def test_missing_package_for_slurm_says_what_to_do(
     monkeypatch.setitem(sys.modules, "dask_jobqueue", None)
     with (
         pytest.raises(EngineUnavailable, match="eprimg\\[cluster\\]"),
-        connected(EngineOptions(slurm=SlurmJob()), tmp_path),
+        connected(EngineOptions(slurm=SlurmJob()), tmp_path, Stop()),
     ):
         pass
 
@@ -145,7 +144,7 @@ def test_slurm_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("PATH", str(tmp_path))
     with (
         pytest.raises(EngineError, match="E_BATCH_SLURM"),
-        connected(EngineOptions(slurm=SlurmJob(jobs=1)), tmp_path),
+        connected(EngineOptions(slurm=SlurmJob(jobs=1)), tmp_path, Stop()),
     ):
         pass
 
@@ -173,7 +172,7 @@ def _heard_beyond_this_machine() -> set[tuple[str, int]]:
 
 def test_local_workers_are_heard_on_this_machine_alone(tmp_path: Path) -> None:
     before = _heard_beyond_this_machine()
-    with connected(EngineOptions(workers=1), tmp_path) as client:
+    with connected(EngineOptions(workers=1), tmp_path, Stop()) as client:
         assert client.submit(os.getpid, pure=False).result(30) != os.getpid()
         assert _heard_beyond_this_machine() == before
 
@@ -196,25 +195,6 @@ def test_workers_that_die_as_they_begin_leave_a_batch_to_resume(
     monkeypatch.setattr("eprimg.batch.clusters._SETUP", str(deadly))
     with (
         pytest.raises(EngineError, match="E_BATCH_LOST"),
-        connected(EngineOptions(workers=1), tmp_path),
+        connected(EngineOptions(workers=1), tmp_path, Stop()),
     ):
         pass
-
-
-def test_slurm_is_asked_again_for_jobs_that_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Cluster:
-        asked: ClassVar[list[int]] = []
-
-        def scale(self, jobs: int) -> None:
-            self.asked.append(jobs)
-            if len(self.asked) == 1:
-                raise OSError("sbatch does not answer")
-            ended.set()
-
-    ended = threading.Event()
-    monkeypatch.setattr("eprimg.batch.clusters._KEEP_UP_S", 0.01)
-    keeper = threading.Thread(target=_keep_up, args=(Cluster(), 3, ended), daemon=True)
-    keeper.start()
-    keeper.join(10)
-    assert not keeper.is_alive()
-    assert Cluster.asked == [3, 3]

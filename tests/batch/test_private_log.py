@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pydicom
@@ -27,6 +28,7 @@ def study(tmp_path: Path, phantom: Path) -> Path:
             header.save_as(tmp_path / "in" / folder / f"{n}.dcm")
     (tmp_path / "in" / "a" / "junk.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"junk" * 9)
     (tmp_path / "in" / "readme.txt").write_text("hello", encoding="utf-8")
+    os.mkfifo(tmp_path / "in" / "pipe.dcm")  # opening it would wait for ever
     return tmp_path / "in"
 
 

@@ -11,9 +11,14 @@ from typing import Any
 
 import pytest
 
-from tests.plugins.conftest import MeasuredStudy, measured_study, small_study
+from tests.plugins.conftest import (
+    MeasuredStudy,
+    measured_study,
+    no_canvas_is_left,
+    small_study,
+)
 
-__all__ = ["MeasuredStudy", "measured_study", "small_study"]
+__all__ = ["MeasuredStudy", "measured_study", "no_canvas_is_left", "small_study"]
 
 
 @pytest.fixture(scope="session", autouse=True)

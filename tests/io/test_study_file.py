@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from pathlib import Path
 
@@ -125,3 +126,10 @@ def test_what_is_said_later_wins_and_the_content_comes_back() -> None:
     assert both.entered == {"weight_kg": 81.0, "height_m": 1.7}
     assert {k: str(v) for k, v in both.roles.items()} == {"a": "pet", "b": "mr_pre"}
     assert parse_study_file(both.to_content(), source=both.source) == both
+
+
+def test_a_mask_that_is_a_named_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lesions.nii.gz")
+    path = write(tmp_path, '[[masks]]\npath = "lesions.nii.gz"')
+    with pytest.raises(ConfigError, match="neither a file nor a folder"):
+        read_study_file(path)

@@ -30,6 +30,15 @@ class MeasuredStudy:
     case: Case
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_canvas_is_left() -> Iterator[None]:
+    """See `no_canvas_left`."""
+    from tests.plugins.shown_viewer import no_canvas_left
+
+    with no_canvas_left():
+        yield
+
+
 @pytest.fixture(scope="session")
 def small_study(phantom: Path) -> Path:
     """Folder with the DICOM of the small phantom (seed 1)."""

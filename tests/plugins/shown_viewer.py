@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 from weakref import WeakSet
 
 import pytest
 
 from tests.plugins.screen import settle
+
+
+@contextmanager
+def own_commands() -> Iterator[None]:
+    """Give napari commands of its own, as its fixture does: a second viewer registers anew."""
+    from app_model import Application
+    from napari._app_model._app import NapariApplication, _napari_names
+    from napari._qt._qapp_model.qactions import init_qactions
+    from napari.plugins import _initialize_plugins
+
+    app = NapariApplication("shown_viewer")
+    app.injection_store.namespace = _napari_names
+    _initialize_plugins.cache_clear()
+    init_qactions.cache_clear()
+    try:
+        with patch.object(NapariApplication, "get_app_model", return_value=app):
+            yield
+    finally:
+        Application.destroy("shown_viewer")
+        _initialize_plugins.cache_clear()
+        init_qactions.cache_clear()
 
 
 @contextmanager
@@ -23,9 +46,9 @@ def shown_viewer() -> Iterator[Any]:
     from napari.qt import QtViewer
 
     others = WeakSet(QtViewer._instances)
-    with pytest.MonkeyPatch.context() as patch:
+    with own_commands(), pytest.MonkeyPatch.context() as quiet:
         # A thread of napari that would write the status line while the next test runs.
-        patch.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
+        quiet.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda *_: None)
         viewer = napari.Viewer(show=True, show_welcome_screen=False)
         yield viewer
         viewer.close()
@@ -34,3 +57,25 @@ def shown_viewer() -> Iterator[Any]:
         gc.collect()
         left = [each for each in QtViewer._instances if each not in others]
         assert not left, "a canvas outlives its window"
+
+
+def delete_now(widget: Any) -> None:
+    """Delete a widget that has no window around it, before the next test looks for leftovers."""
+    from qtpy.QtCore import QCoreApplication, QEvent
+
+    widget.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+@contextmanager
+def no_canvas_left() -> Iterator[None]:
+    """Blame the module that leaves canvases, not the one whose first viewer stumbles over them."""
+    yield
+    if "napari.qt" not in sys.modules:
+        return
+    from napari.qt import QtViewer
+
+    gc.collect()
+    left = len(QtViewer._instances)
+    QtViewer._instances.clear()
+    assert not left, f"{left} canvases outlive their tests"

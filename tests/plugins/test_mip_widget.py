@@ -14,6 +14,7 @@ from napari_eprimg.view.mip_work import ProjectionWork, pet_map, region_picture,
 from tests.plugins import marked_case as marked
 from tests.plugins import screen
 from tests.plugins.gui_pictures import keep_picture
+from tests.plugins.shown_viewer import delete_now
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def pane(qtbot: Any, reading: marked.PlainReading) -> Iterator[Any]:
     yield pane
     pane.disconnect_all()
     pane.close()
+    delete_now(pane)
 
 
 def _place(pane: Any, lps: tuple[float, float, float]) -> tuple[float, float]:

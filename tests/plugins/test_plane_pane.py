@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
-from napari.qt import QtViewer
 
 from napari_eprimg.view.plane_pane import PlanePane
 from tests.plugins.marked_case import PlainReading
-from tests.plugins.screen import settle
+from tests.plugins.shown_viewer import delete_now
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +29,10 @@ def panes(qapp):
         for axis in (1, 2)
     }
     yield source, made
-    while made:  # nothing may be left for the next viewer of a test to stumble over
+    while made:
         _, pane = made.popitem()
         pane.disconnect_all()
-        pane.deleteLater()
-    del pane
-    settle()
-    gc.collect()
-    assert not len(QtViewer._instances)
+        delete_now(pane)
 
 
 @pytest.mark.parametrize(("axis", "shown"), [(1, (0, 2)), (2, (0, 1))])

@@ -232,6 +232,35 @@ def test_wrong_settings_change_nothing(measured_reading: Reading) -> None:
     assert measured_reading.config == before
 
 
+def test_a_rejected_alignment_is_not_measured_through_and_can_be_used_again(
+    measured_reading: Reading, told: list[str]
+) -> None:
+    reading = measured_reading
+    before, maps = lesions_csv(reading.case), set(reading.case.registered)
+    assert any("suv" in key for key in maps), maps
+    reading.reject_registration("pet")
+    assert told == ["case_changed", "steps_changed"]
+    assert _state(reading, Step.REGISTER).light == Light.DOUBT
+    assert "1 of 2 alignments accepted" in _state(reading, Step.REGISTER).sentence
+    assert _lights(reading)[Step.MAPS] == _lights(reading)[Step.TIERS] == Light.STALE
+    assert [f.code for f in reading.findings].count("W_REGISTRATION_REJECTED") == 1
+    reading.run_all_task().run_now()
+    assert reading.case is not None
+    left = set(reading.case.registered)
+    assert left < maps
+    assert not any("suv" in key or "pet" in key for key in left)
+    # A run without a screen is told the same by the settings.
+    line = reading.reproduce_command(reading.folder.parent / "rejected")
+    assert "--config" in line
+    assert 'reject = ["pet"]' in reading.config.to_toml()
+    reading.reject_registration("pet", rejected=False)
+    reading.run_all_task().run_now()
+    assert lesions_csv(reading.case) == before
+    assert "W_REGISTRATION_REJECTED" not in [f.code for f in reading.findings]
+    with pytest.raises(InputError, match="no alignment of ct"):
+        reading.reject_registration("ct")
+
+
 def test_a_step_that_is_run_again_makes_the_later_ones_stale(
     measured_reading: Reading, told: list[str]
 ) -> None:

@@ -24,6 +24,7 @@ from eprimg.model.volume import EchoStack, Volume
 from eprimg.quantities import quantity
 from eprimg.stages import register as stage
 from eprimg.stages.register import register
+from eprimg.stages.register_judge import judge
 
 MR_BOUND_MM, PET_BOUND_MM, UNALIGNED_MM = 0.7, 1.5, 3.0
 CONFIG = Config()
@@ -252,6 +253,39 @@ def test_the_right_answer_passes_the_same_checks(monkeypatch) -> None:
     result = register(study(made["mr_pre"], made["mr_post"]), CONFIG)
     assert result.value[0].accepted
     assert codes(result) == []
+
+
+def test_a_rejected_alignment_is_kept_but_not_used(monkeypatch) -> None:
+    made, truth, _ = scene_series(1)
+    engine = type("Right", (_Fixed,), {"matrix": truth["mr_post"]})
+    monkeypatch.setattr(stage, "load_engine", lambda kind, name: engine)
+    config = CONFIG.with_assignments(["register.reject=mr_post"])
+    result = register(study(made["mr_pre"], made["mr_post"]), config)
+    (registration,) = result.value
+    assert (registration.accepted, registration.rejected) == (False, True)
+    assert np.array_equal(registration.transform.matrix, truth["mr_post"])
+    assert codes(result) == ["W_REGISTRATION_REJECTED"]
+    # Without the engine the same is reached, and taken back.
+    restored = judge(result.value, CONFIG.register)
+    assert (restored.value[0].accepted, restored.findings) == (True, ())
+    again = judge(restored.value, config.register)
+    assert (again.value[0].accepted, again.findings) == (False, result.findings)
+
+
+def test_a_refused_alignment_cannot_be_had_by_rejecting_it(monkeypatch) -> None:
+    made, _, _ = scene_series(1)
+    engine = type("Far", (_Fixed,), {"matrix": np.diag([1.0, 1.0, 1.0, 1.0])})
+    engine.matrix[:3, 3] = (900.0, 0.0, 0.0)
+    monkeypatch.setattr(stage, "load_engine", lambda kind, name: engine)
+    config = CONFIG.with_assignments(["register.reject=['mr_post', 'pet']"])
+    refused = register(study(made["mr_pre"], made["mr_post"]), config).value
+    assert (refused[0].accepted, refused[0].rejected) == (False, False)
+    assert not judge(refused, CONFIG.register).value[0].accepted
+
+
+def test_only_a_series_that_is_aligned_can_be_rejected() -> None:
+    with pytest.raises(ConfigError, match="must be among mr_post, pet"):
+        CONFIG.with_assignments(["register.reject=pte"])
 
 
 def test_a_place_beside_the_peak_is_refused(monkeypatch) -> None:

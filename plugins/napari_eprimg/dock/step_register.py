@@ -47,6 +47,8 @@ def outcome_in_words(registration: Registration) -> str:
     str
         Symbol and word.
     """
+    if registration.rejected:
+        return "✕ rejected by the reader"
     if not registration.accepted:
         return "✕ refused"
     return "! accepted with doubt" if registration.doubts else "✓ accepted"
@@ -103,8 +105,8 @@ class RegisterStep(StepBody):
         self._cards.setSpacing(6)
         self.layout_.addLayout(self._cards)
         self.advice = words(
-            "Not convinced by an alignment? Tighten its limits under Settings and register again, "
-            "or give its series the role 'not used' in step 1.",
+            "Not convinced by an alignment? Reject it: nothing is then measured through it. Or "
+            "change the settings and register again.",
             dim=True,
         )
         self.layout_.addWidget(self.advice)
@@ -115,11 +117,12 @@ class RegisterStep(StepBody):
                 "engine": [e.name for e in engines("registrar") if e.available],
                 "profile": resource_names("registration"),
             },
+            leave_out=("reject",),
         )
         self._flicker = Flicker(viewer, self)
         self._flicker_button: QPushButton | None = None
         self._shown: tuple[Registration, ...] | None = None
-        self._buttons: list[QPushButton] = []
+        self._buttons: list[tuple[QPushButton, str]] = []
 
     def opened(self, is_open: bool) -> None:
         """Stop the flicker when another step is opened.
@@ -139,7 +142,7 @@ class RegisterStep(StepBody):
         self.show_findings()
         case = self.reading.case
         registrations = case.registrations if case is not None else ()
-        self.advice.setVisible(any(each.accepted for each in registrations))
+        self.advice.setVisible(any(r.accepted or r.rejected for r in registrations))
         if registrations != self._shown:
             self._stop_flicker()
             self._shown = registrations
@@ -147,8 +150,8 @@ class RegisterStep(StepBody):
             self._buttons = []
             for each in registrations:
                 self._cards.addWidget(self._card(each))
-        for button in self._buttons:
-            blocked(button, self.jobs.why_not, "Checkerboard and edges, as in the report")
+        for button, tip in self._buttons:
+            blocked(button, self.jobs.why_not, tip)
 
     def _card(self, registration: Registration) -> QWidget:
         title = words(f"{registration.moving} on {registration.fixed}", bold=True)
@@ -159,15 +162,34 @@ class RegisterStep(StepBody):
         flicker.toggled.connect(partial(self._set_flicker, flicker, registration))
         picture = push_button("Checkerboard...", partial(self._draw, registration))
         picture.setObjectName(f"checkerboard_{registration.moving}")
-        self._buttons.append(picture)
+        self._buttons.append((picture, "Checkerboard and edges, as in the report"))
+        buttons = [flicker, picture]
+        if registration.accepted or registration.rejected:
+            buttons.append(self._verdict(registration))
         remarks = [registration.note, *registration.doubts]
         parts: list[Any] = [
             row(title, words(outcome_in_words(registration))),
             words(figures_in_words(registration), dim=True),
             *(words(text) for text in dict.fromkeys(remarks) if text),
-            row(flicker, picture),
+            row(*buttons),
         ]
         return card(parts)
+
+    def _verdict(self, registration: Registration) -> QPushButton:
+        """Make the button that rejects an alignment, or uses it again."""
+        moving, rejected = registration.moving, registration.rejected
+        button = push_button(
+            "Use again" if rejected else "Reject",
+            lambda: self.attempt(lambda: self.reading.reject_registration(moving, not rejected)),
+        )
+        button.setObjectName(f"verdict_{moving}")
+        tip = (
+            "Measure through this alignment after all"
+            if rejected
+            else "Measure nothing through this alignment; it can be used again"
+        )
+        self._buttons.append((button, tip))
+        return button
 
     def _set_flicker(self, button: QPushButton, registration: Registration, on: bool) -> None:
         if not on:

@@ -199,6 +199,43 @@ class StepTasks(ReadingState):
         self._touched()
         self._announce(first, last)
 
+    def reject_registration(self, moving: str, rejected: bool = True) -> None:
+        """Reject an alignment that passed its checks, or use it again.
+
+        It is a setting (``register.reject``), so that a run without a screen does the same.  The
+        maps and all that rests on them become stale.
+
+        Parameters
+        ----------
+        moving : str
+            Key of the series that was aligned.
+        rejected : bool
+            False uses it again.
+
+        Raises
+        ------
+        InputError
+            ``E_STAGE`` when there is no such alignment, or its own check refused it.
+        """
+        case = self._case
+        known = case.registrations if case is not None else ()
+        passed = {r.moving for r in known if r.accepted or r.rejected}
+        if case is None or moving not in passed:
+            raise InputError(
+                f"there is no alignment of {moving} that could be rejected",
+                code="E_STAGE",
+                where=Step.REGISTER,
+                action="run the step 'register' first",
+            )
+        others = set(self._config.register.reject) - {moving}
+        wanted = sorted(others | {moving} if rejected else others)
+        if wanted == sorted(self._config.register.reject):
+            return
+        self._config = self._config.with_settings({"register": {"reject": wanted}})
+        self._case = pipeline.judge_registrations(case, self._config)
+        self.case_changed.emit()
+        self._stale_from(Step.MAPS)
+
     # ------------------------------------------------------------------ parts
 
     def _count_measured(self, case: Case) -> None:

@@ -39,7 +39,10 @@ class LayerMirror:
             (events.removed, self._on_change),
             (events.moved, self._on_change),
             (events.reordered, self._on_change),
+            (events.begin_batch, self._wait),
+            (events.end_batch, self._go_on),
         ]
+        self._waits = False
         for emitter, slot in self._list_links:
             emitter.connect(slot)
         self._on_change()
@@ -59,11 +62,24 @@ class LayerMirror:
                     copy.data = layer.data
                 copy.refresh(thumbnail=False, highlight=False, extent=False)
 
+    def _wait(self, event: object = None) -> None:
+        self._waits = True
+
+    def _go_on(self, event: object = None) -> None:
+        self._waits = False
+        self._on_change()
+
     def _on_change(self, event: object = None) -> None:
+        if self._waits:
+            return
         wanted = [layer for layer in self._source.layers if _flat(layer)]
-        for layer in [known for known in self._copies if known not in wanted]:
-            self._target.layers.remove(self._copies[layer])
-            self._forget(layer)
+        gone = [known for known in self._copies if known not in wanted]
+        if gone:
+            # napari collects garbage after every removal; with many layers that takes seconds
+            with self._target.layers.batched_update():
+                for layer in gone:
+                    self._target.layers.remove(self._copies[layer])
+                    self._forget(layer)
         for layer in wanted:
             if layer not in self._copies:
                 self._add(layer)

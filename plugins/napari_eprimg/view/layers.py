@@ -174,12 +174,18 @@ class LayerSync:
             if self._sources.get(s.key) is not s.source or find_layer(viewer, s.key) is None
         }
         wanted = {s.key for s in specs}
-        for layer in list(viewer.layers):
+        gone = []
+        for layer in viewer.layers:
             facts = layer_facts(layer)
             # What was read from files stays until there is a case to show in its place.
             stays = "file" in facts and not self._has_case()
             if facts.get("key") is not None and facts["key"] not in wanted and not stays:
-                viewer.layers.remove(layer)
+                gone.append(layer)
+        if gone:
+            # napari collects garbage after every removal; with many layers that takes seconds
+            with viewer.layers.batched_update():
+                for layer in gone:
+                    viewer.layers.remove(layer)
         first = not any(layer_facts(layer) for layer in viewer.layers)
         for position, spec in enumerate(specs):
             self._apply(viewer, spec, changed.get(spec.key), position)

@@ -270,7 +270,8 @@ class MipPane(QWidget):
         self._labels_seen = None
         self._region_pictures.clear()
         self.play.setChecked(False)
-        self.viewer.layers.clear()
+        if self.viewer.layers:
+            self.viewer.layers.clear()
         self.marks.refresh()
 
     def _fill(self) -> None:

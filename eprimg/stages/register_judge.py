@@ -1,0 +1,52 @@
+"""What a person says of the alignments: one that was rejected is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from eprimg.config import RegisterConfig
+from eprimg.model.case import Finding, Severity, StageResult
+from eprimg.model.transform import Registration
+
+__all__ = ["REJECTED", "judge"]
+
+REJECTED = "W_REGISTRATION_REJECTED"
+"""Code of the finding that names a rejected alignment."""
+
+
+def judge(
+    registrations: Sequence[Registration], config: RegisterConfig
+) -> StageResult[tuple[Registration, ...]]:
+    """Reject what a person rejected, and use again what is no longer rejected.
+
+    Parameters
+    ----------
+    registrations : sequence of Registration
+        As estimated, or as judged before.
+    config : RegisterConfig
+        Its ``reject`` names the series.
+
+    Returns
+    -------
+    StageResult
+        The registrations; nothing is measured through a rejected one, which a finding names.
+        One that its own check refused stays refused.
+    """
+    judged = []
+    findings = []
+    for each in registrations:
+        passed = each.accepted or each.rejected
+        rejected = passed and each.moving in config.reject
+        judged.append(replace(each, accepted=passed and not rejected, rejected=rejected))
+        if rejected:
+            findings.append(
+                Finding(
+                    REJECTED,
+                    Severity.WARNING,
+                    each.moving,
+                    f"The alignment of {each.moving} with {each.fixed} passed its checks, but was "
+                    "rejected by the reader: nothing is measured through it.",
+                )
+            )
+    return StageResult(tuple(judged), tuple(findings))
