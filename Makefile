@@ -12,7 +12,7 @@ DEMO_OUT ?= demo
 help:
 	@echo "make demo   install, make a phantom study as DICOM, measure it, compare with the truth"
 	@echo "make test   install what the tests need, then run all checks"
-	@echo "make windows  the reading room, driven by mouse and keyboard on a screen in memory"
+	@echo "make windows  only the tests of the reading room, driven by mouse and keyboard"
 	@echo "make bench  ratios against peers and limits (docs/validation/performance.md)"
 	@echo "make bench-gui  how long the windows take (docs/validation/windows.md)"
 	@echo "make soak   the batch engine under kill -9, a full disk and SLURM (docs/validation/batch.md)"
@@ -58,17 +58,16 @@ lint: dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The tests that drive the windows with mouse and keyboard take minutes of software OpenGL: `make windows`.
-ROOMS := workspace workflow_widget planes_widget planes_closing lesion_widget scheme_widget inspector_widget \
-  keys main mip_widget reading_folders manifest window_end window_bar plane_pane main_canvas view_memory fusion
-WINDOWS := tests/gui $(wildcard $(ROOMS:%=tests/plugins/test_%.py))
+# The longest files first, so that no worker is left alone with one at the end.  Three workers for two
+# cores: the tests of windows and processes often wait.
+LONGEST := tests/gui/test_reading_from_open_to_report.py tests/soak tests/end_to_end tests/gui
+PYTEST := $(BIN)/python -m pytest -p no:cacheprovider --dist loadfile --no-loadscope-reorder
 
 unit: dev system
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term -p no:cacheprovider \
-	  $(WINDOWS:%=--ignore=%)
+	$(PYTEST) -n 3 --cov --cov-report=term $(LONGEST) tests
 
 windows: dev system
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 30 -p no:cacheprovider $(WINDOWS)
+	$(PYTEST) -n 2 tests/gui tests/plugins
 
 docs: dev
 	$(BIN)/python docs/generate.py

@@ -28,6 +28,7 @@ from eprimg.provenance import (
     settings_hash,
     versions,
 )
+from eprimg.stage_order import STAGES, with_findings
 
 __all__ = [
     "STAGES",
@@ -35,7 +36,6 @@ __all__ = [
     "Progress",
     "check_settings",
     "export_case",
-    "judge_registrations",
     "plan_folder",
     "run",
     "run_folder",
@@ -45,8 +45,6 @@ __all__ = [
 Progress = Callable[[str, float], object]
 """Called with words for a person and the finished share (0 to 1).  It stops the work within a
 second by raising `eprimg.errors.Cancelled`, or by returning False; nothing is then changed."""
-
-STAGES = ("register", "quantify", "segment", "measure", "stratify")
 
 
 def _span(start: str | None, stop: str | None) -> tuple[int, int]:
@@ -156,40 +154,7 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
             patient_tiers=placed.value.patient_tiers,
         )
         findings = placed.findings
-    return replace(case, findings=_with_findings(case.findings, findings, stage))
-
-
-def _with_findings(
-    before: tuple[Finding, ...], noticed: Sequence[Finding], stage: str
-) -> tuple[Finding, ...]:
-    """Put a stage's findings in the place of those of its earlier run, in the order of stages."""
-    found = [f for f in before if f.stage != stage] + [replace(f, stage=stage) for f in noticed]
-    # Stable: what was noticed before the first stage keeps the head.
-    return tuple(sorted(found, key=lambda f: STAGES.index(f.stage) if f.stage in STAGES else -1))
-
-
-def judge_registrations(case: Case, config: Config) -> Case:
-    """Apply ``register.reject`` to alignments that are there, without estimating them again.
-
-    Parameters
-    ----------
-    case : Case
-        After the stage `register`.
-    config : Config
-        Settings.
-
-    Returns
-    -------
-    Case
-        With the registrations and findings that running the stage anew would give; what rests on
-        them (from `quantify` on) has to be run again.
-    """
-    from eprimg.stages.register_judge import REJECTED, judge
-
-    judged = judge(case.registrations, config.register)
-    kept = [f for f in case.findings if f.stage == "register" and f.code != REJECTED]
-    findings = _with_findings(case.findings, (*kept, *judged.findings), "register")
-    return replace(case, registrations=judged.value, findings=findings)
+    return replace(case, findings=with_findings(case.findings, findings, stage))
 
 
 def run(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from eprimg.errors import GeometryError
 from eprimg.kernels._label_scan import scan_boxes, scan_changes
 
-__all__ = ["Box", "joined_box", "label_boxes", "label_changes", "widened_box"]
+__all__ = ["Box", "boxes_meet", "joined_box", "label_boxes", "label_changes", "widened_box"]
 
 Box = tuple[slice, slice, slice]
 """Part of a volume along (k, j, i), with plain starts and stops."""
@@ -107,6 +107,22 @@ def joined_box(*boxes: Box | None) -> Box | None:
         for axis in range(3)
     )
     return k, j, i
+
+
+def boxes_meet(one: Box, other: Box) -> bool:
+    """Tell whether two boxes share a voxel.
+
+    Parameters
+    ----------
+    one, other : tuple of slice
+        Boxes.
+
+    Returns
+    -------
+    bool
+        True when they do.
+    """
+    return all(a.start < b.stop and b.start < a.stop for a, b in zip(one, other, strict=True))
 
 
 def widened_box(box: Box, margin: tuple[int, int, int], shape: tuple[int, int, int]) -> Box:

@@ -80,7 +80,7 @@ class Finding:
         Finding
             Of severity error, with the error's code.
         """
-        text = error.message + (f" Next: {error.action}." if error.action else "")
+        text = error.message.rstrip(".") + (f". Next: {error.action}." if error.action else "")
         return cls(error.code, Severity.ERROR, where or (error.where or ""), text)
 
 

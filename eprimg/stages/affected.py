@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from eprimg.config import Config
-from eprimg.kernels.label_boxes import Box, joined_box, label_boxes, label_changes, widened_box
+from eprimg.kernels.label_boxes import (
+    boxes_meet,
+    joined_box,
+    label_boxes,
+    label_changes,
+    widened_box,
+)
 from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.stages.region_notes import rim_margin
 
@@ -66,7 +72,7 @@ def affected_regions(before: LesionSet, after: LesionSet, config: Config) -> fro
         found |= {
             r.id
             for r in after.lesions
-            if r.id in boxes and _meet(widened_box(boxes[r.id], margin, shape), changed)
+            if r.id in boxes and boxes_meet(widened_box(boxes[r.id], margin, shape), changed)
         }
     if any(i in new and new[i].anatomy in DENOMINATORS for i in found):
         return everyone
@@ -79,7 +85,3 @@ def _changed_role(old: Region | None, new: Region | None) -> bool:
         one = old or new
         return one is not None and one.role == RegionRole.REFERENCE
     return (old.role, old.anatomy) != (new.role, new.anatomy)
-
-
-def _meet(one: Box, other: Box) -> bool:
-    return all(a.start < b.stop and b.start < a.stop for a, b in zip(one, other, strict=True))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eprimg.kernels.label_boxes import Box, joined_box, label_boxes
+from eprimg.kernels.label_boxes import Box, boxes_meet, joined_box, label_boxes
 from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.model.study import Series, Study
 from eprimg.model.transform import Registration
@@ -268,7 +268,7 @@ class _Work:
             for r in self.lesions.regions
             if r.id in claims
             and (r.role == RegionRole.REFERENCE) is organs
-            and _meet(claims[r.id], window)
+            and boxes_meet(claims[r.id], window)
         ]
         if not ids or self.carrier is None:
             return below
@@ -298,10 +298,6 @@ def _ranks(regions: Sequence[Region]) -> npt.NDArray[np.int8]:
 def _all(shape: tuple[int, int, int]) -> Box:
     k, j, i = shape
     return slice(0, k), slice(0, j), slice(0, i)
-
-
-def _meet(one: Box, other: Box) -> bool:
-    return all(a.start < b.stop and b.start < a.stop for a, b in zip(one, other, strict=True))
 
 
 def _box_in(labels: Labels, number: int, part: Box) -> Box | None:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from eprimg.config import RegisterConfig
-from eprimg.model.case import Finding, Severity, StageResult
+from eprimg.model.case import Case, Finding, Severity, StageResult
 from eprimg.model.transform import Registration
+from eprimg.stage_order import with_findings
 
-__all__ = ["REJECTED", "judge"]
+__all__ = ["REJECTED", "judge", "judge_case"]
 
 REJECTED = "W_REGISTRATION_REJECTED"
 """Code of the finding that names a rejected alignment."""
@@ -50,3 +51,25 @@ def judge(
                 )
             )
     return StageResult(tuple(judged), tuple(findings))
+
+
+def judge_case(case: Case, config: RegisterConfig) -> Case:
+    """Judge the alignments of a case, without estimating them again.
+
+    Parameters
+    ----------
+    case : Case
+        After the stage `register`.
+    config : RegisterConfig
+        Its ``reject`` names the series.
+
+    Returns
+    -------
+    Case
+        With the registrations and findings that running the stage anew would give; what rests on
+        them (from `quantify` on) has to be run again.
+    """
+    judged = judge(case.registrations, config)
+    kept = [f for f in case.findings if f.stage == "register" and f.code != REJECTED]
+    findings = with_findings(case.findings, (*kept, *judged.findings), "register")
+    return replace(case, registrations=judged.value, findings=findings)

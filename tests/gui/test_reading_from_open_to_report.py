@@ -108,6 +108,12 @@ def _register_and_map(room: Hands) -> None:
     room.wait()
     assert room.light("register") in ("done", "look")
     assert room.reads("✓ accepted")
+    room.press("verdict_pet")
+    assert room.reads("✕ rejected by the reader")
+    assert room.light("register") == "look"
+    room.look("05_rejected")
+    room.press("verdict_pet")
+    assert not room.reads("✕ rejected by the reader")
     room.look("05_registered")
     room.press("next_register")
     room.press("run_maps")

@@ -24,7 +24,7 @@ def test_an_error_becomes_a_finding() -> None:
     assert finding.severity == Severity.ERROR
     assert finding.code == "E_SUV_DOSE"
     assert finding.where == "(0018,1074)"
-    assert finding.text == "no dose Next: enter it."
+    assert finding.text == "no dose. Next: enter it."
     assert Finding.from_error(error, "pet").where == "pet"
 
 

@@ -64,6 +64,7 @@ def test_a_cut_off_recolours_counts_and_can_be_undone(room, cut_offs) -> None:
     assert np.array_equal(np.asarray(room.layer.data) > 0, np.asarray(room.layer.data) > 0)
     assert room.cell(4, f"tier_{KEY}").startswith("▼ low")
     assert room.csv == room.fresh_csv()
+    assert cut_offs.cards[KEY].notice.text() == "! edited scheme, not validated"
     keep_picture(cut_offs, "cut_offs_changed")
     room.key(Qt.Key.Key_Z, CTRL)
     settle()

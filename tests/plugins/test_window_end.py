@@ -41,6 +41,14 @@ def test_a_hidden_window_is_not_a_closed_one(qapp) -> None:
     assert heard == ["gone"]  # once
 
 
+def test_a_window_that_is_closed_while_it_is_hidden_is_gone(qapp) -> None:
+    window = QMainWindow()
+    _, heard = _docked(window)
+    window.hide()
+    window.close()
+    assert heard == ["gone"]
+
+
 def test_a_reader_who_says_no_keeps_the_widget(qapp) -> None:
     window = QMainWindow()
     _, heard = _docked(window)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -39,6 +40,23 @@ def _cancel(batch: Batch, out: Path, n_records: int, every_job: bool) -> list[in
     return victims
 
 
+def _cancel_waiting(batch: Batch) -> list[str]:
+    """Cancel a job that still waits for its turn; say what is wrong when none takes its place."""
+
+    def waiting() -> list[int]:
+        return [number for number, state in slurm_node.jobs() if state == "PENDING"]
+
+    if not batch.until(lambda: bool(waiting()), _LIMIT_S / 3):
+        return ["no job waited: nothing was tested"]
+    victim = waiting()[0]
+    before = {number for number, _ in slurm_node.jobs()}
+    subprocess.run(["scancel", str(victim)], check=True)
+    asked_again = batch.until(
+        lambda: any(number not in before for number, _ in slurm_node.jobs()), _LIMIT_S / 3
+    )
+    return [] if asked_again else [f"nothing took the place of job {victim}, which had waited"]
+
+
 def run(work: Path) -> Outcome:
     """Run studies in peace on this machine, then on SLURM with cancelled jobs.
 
@@ -61,8 +79,11 @@ def run(work: Path) -> Outcome:
     code = quiet.wait(_LIMIT_S)
     found.wrong("undisturbed", judge(work / "undisturbed", planned, exit_code=code))
     clock = time.perf_counter()
-    arguments = ["--slurm", "--jobs", "2", "--partition", "soak", "--job-memory", "2"]
+    # one job more than the node has processors: it waits
+    jobs = str((os.cpu_count() or 1) + 1)
+    arguments = ["--slurm", "--jobs", jobs, "--partition", "soak", "--job-memory", "2"]
     batch = Batch(work / "slurm.log", [root, "--out", out, *arguments, "--walltime", "30"])
+    found.wrong("cancelled while it waited", _cancel_waiting(batch))
     one = _cancel(batch, out, 2, every_job=False)
     every = _cancel(batch, out, 6, every_job=True)
     code = batch.wait(_LIMIT_S)
@@ -77,12 +98,12 @@ def run(work: Path) -> Outcome:
         time.sleep(5)  # SLURM takes its time to forget a job that has ended
         found.wrong("finished", [f"jobs left in SLURM: {slurm_node.jobs()}"] * bool(_running()))
     found.say(
-        f"SLURM: {len(planned)} studies in {seconds:.0f} s, cancelled jobs: 1 and then all "
-        f"{len(every)}"
+        f"SLURM: {len(planned)} studies in {seconds:.0f} s, cancelled jobs: 1 that waited, 1 that "
+        f"ran, and then all {len(every)}"
     )
     found.numbers = {
         "slurm_studies": len(planned),
-        "slurm_cancelled_jobs": len(one) + len(every),
+        "slurm_cancelled_jobs": 1 + len(one) + len(every),
         "slurm_s": round(seconds, 1),
     }
     return found

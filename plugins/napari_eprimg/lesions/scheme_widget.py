@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 from eprimg.model.tiers import INDETERMINATE, NOT_TIERED, TierScheme
 from eprimg.quantities import QUANTITIES
 from eprimg.report.palette import tier_style
+from eprimg.stages.tiers_lesion import notice_of
 from napari_eprimg.dock.panel_parts import (
     blocked,
     card,
@@ -162,8 +163,9 @@ class SchemeCard(QWidget):
             box.blockSignals(False)
         self.fault.hide()
         self.colours.setChecked(chosen)
-        self.notice.setText("" if scheme.validated else "! example, not validated")
-        self.notice.setVisible(not scheme.validated)
+        notice = notice_of(scheme)
+        self.notice.setText(f"! {notice}" if notice else "")
+        self.notice.setVisible(bool(notice))
         self.version.setText(f"{scheme.key}, version {scheme.version}")
         clear_layout(self._counts)
         for word, count in counts.items():

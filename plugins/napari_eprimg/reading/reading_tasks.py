@@ -15,6 +15,7 @@ from eprimg.io.study_plan import plan_study
 from eprimg.model.case import Case, Severity
 from eprimg.model.tiers import TierScheme
 from eprimg.stages.carry import reference_series
+from eprimg.stages.register_judge import judge_case
 from napari_eprimg.reading.edits import identity_of
 from napari_eprimg.reading.reading_state import ReadingState
 from napari_eprimg.reading.reading_steps import STAGES_OF, Progress, Step, Task
@@ -232,7 +233,7 @@ class StepTasks(ReadingState):
         if wanted == sorted(self._config.register.reject):
             return
         self._config = self._config.with_settings({"register": {"reject": wanted}})
-        self._case = pipeline.judge_registrations(case, self._config)
+        self._case = judge_case(case, self._config.register)
         self.case_changed.emit()
         self._stale_from(Step.MAPS)
 

@@ -98,6 +98,7 @@ class FusionBar(QWidget):
         self._chosen: tuple[str | None, str | None] = (None, None)
         self.lower = _combo("Series that lies below")
         self.upper = _combo("Map that lies above")
+        self.upper.setPlaceholderText("no map yet")
         self.colours = _combo("Colours of the map above")
         self.colours.addItems(list(COLOURS))
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -254,6 +255,8 @@ class FusionBar(QWidget):
         maps = [k for k in _UPPER_FIRST if k in keys]
         _fill(self.lower, {k: keys[k] for k in [*series, *reversed(maps)]}, self._chosen[0])
         _fill(self.upper, {k: keys[k] for k in [*maps, *series[1:]]}, self._chosen[1])
+        for widget in (self.upper, self.colours, self.slider):
+            widget.setEnabled(self.upper.count() > 0)
         if before != (self.lower.currentData(), self.upper.currentData()):
             upper = self.upper_layer()
             if upper is not None:

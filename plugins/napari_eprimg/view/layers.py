@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from eprimg.kernels.label_boxes import joined_box, label_boxes, label_changes
 from eprimg.model.case import Case
 from eprimg.model.lesions import LesionSet
 from napari_eprimg.lesions.tier_view import label_colours, scheme_by_key
@@ -330,26 +331,8 @@ def _changed_box(
     after = lesions.labels
     if before is None or before.shape != after.shape:
         return (slice(0, grid.shape[0]), slice(0, grid.shape[1]), slice(0, grid.shape[2]))
-    boxes = []
-    found = _box(before != after)
-    if found is not None:
-        boxes.append(shown_box(found, lesions.grid, grid))
+    found, _ = label_changes(before, after)
+    changed = None if found is None else shown_box(found, lesions.grid, grid)
     # What was painted over the edge of the reference grid is taken back as well.
-    painted = _box(np.isin(shown, [i for i in ids if i > 0])) if ids else None
-    if painted is not None:
-        boxes.append(painted)
-    if not boxes:
-        return None
-    sides = [slice(min(b[a].start for b in boxes), max(b[a].stop for b in boxes)) for a in range(3)]
-    return sides[0], sides[1], sides[2]
-
-
-def _box(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
-    sides = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        hit = np.flatnonzero(mask.any(axis=others))
-        if hit.size == 0:
-            return None
-        sides.append(slice(int(hit[0]), int(hit[-1]) + 1))
-    return sides[0], sides[1], sides[2]
+    painted = label_boxes(shown, max(ids, default=0))
+    return joined_box(changed, *(painted.get(i) for i in ids))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["MipPane"]
 
 _LOOK_MS = 40
+_OUTLINE_MS = 150  # after an edit the table and the planes come first
 _PLAY_MS = 120
 _CLICK_PX = 4.0
 
@@ -102,7 +103,7 @@ class MipPane(QWidget):
         self.stop.clicked.connect(self.cancel)
         self._outline = QTimer(self)  # an edit tells several times: drawn once, after it
         self._outline.setSingleShot(True)
-        self._outline.setInterval(_LOOK_MS)
+        self._outline.setInterval(_OUTLINE_MS)
         self._outline.timeout.connect(self._outline_again)
         self._use_mouse()
         self._later = QTimer(self)  # the canvas learns its new size after the widget

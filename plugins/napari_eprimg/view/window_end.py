@@ -53,12 +53,17 @@ class WindowEnd(QObject):
         elif watched is self._window:
             if kind == QEvent.Type.Close:
                 self._asked = True  # the reader may still say no
+                if not self._window.isVisible():  # nobody is asked, and no Hide will follow
+                    self._end()
             elif kind == QEvent.Type.Show:
                 self._asked = False
             elif kind == QEvent.Type.Hide and self._asked:
-                self.stop()
-                self._ended()
+                self._end()
         return False
+
+    def _end(self) -> None:
+        self.stop()
+        self._ended()
 
     def stop(self) -> None:
         """Follow nothing any more."""
