@@ -16,7 +16,7 @@ from eprimg.errors import EngineError
 __all__ = ["Stop", "feed_cluster", "feed_here"]
 
 _PER_WORKER = 4
-_LOOK_S = 0.02
+_LOOK_S = 0.05
 _ROUNDS = 2
 """A study whose workers died is tried again when the others are done: it may be innocent."""
 

@@ -37,6 +37,25 @@ def test_environment_has_one_thread_and_its_own_folder(
     assert os.environ["OMP_NUM_THREADS"] == "8"
 
 
+@pytest.mark.parametrize(("given", "kept"), [("65536", None), ("131072", "131072"), (None, None)])
+def test_a_study_does_not_inherit_how_dask_workers_give_memory_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, kept: str | None
+) -> None:
+    # 65536 is what Dask sets; another value is somebody's wish
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    if given is not None:
+        monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", given)
+    assert limits.child_environment(tmp_path).get("MALLOC_TRIM_THRESHOLD_") == kept
+
+
+def test_dask_still_sets_the_value_that_is_taken_out() -> None:
+    import dask
+    import distributed  # noqa: F401 (its import fills the settings)
+
+    environment = dask.config.get("distributed.nanny.pre-spawn-environ")
+    assert str(environment["MALLOC_TRIM_THRESHOLD_"]) == limits._TRIM_OF_DASK
+
+
 @linux
 @pytest.mark.parametrize(("megabytes", "fits"), [(100, True), (400, False)])
 def test_memory_cap(megabytes: int, fits: bool) -> None:
