@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from eprimg.errors import InputError, MissingTagError
 from eprimg.io.bridge import grid_from_nifti, volume_array
-from eprimg.io.read_mr import check_echo_times_ms
+from eprimg.io.echo_times import check_echo_times_ms
 from eprimg.io.sidecar import nifti_stem, read_side_car, seconds_from_ms, side_car_echo_times_ms
 from eprimg.model.acquisition import Known, MRAcquisition, Origin
 from eprimg.model.case import Finding, Severity, StageResult

@@ -7,9 +7,9 @@ import pydicom
 import pytest
 
 from eprimg.config import ReadConfig
-from eprimg.errors import EprimgError, InputError
+from eprimg.errors import EprimgError
 from eprimg.io.index import scan
-from eprimg.io.read_mr import check_echo_times_ms, read_mr_series
+from eprimg.io.read_mr import read_mr_series
 from eprimg.model.acquisition import Origin
 from eprimg.model.study import Role
 from tests.io.dicom_factory import expected_affine, stored, write_enhanced_mr, write_mr
@@ -174,14 +174,6 @@ def test_fewer_echoes_than_the_header_says(tmp_path):
 
     write_mr(tmp_path, change=change)
     assert [f.code for f in read(tmp_path).findings] == ["W_ECHO_COUNT"]
-
-
-@pytest.mark.parametrize(
-    "times", [[], [2.0], [-1.0, 2.0], [0.001, 0.002], [4000.0, 8000.0], [float("nan"), 2.0]]
-)
-def test_echo_times_that_are_refused(times):
-    with pytest.raises(InputError, match="E_ECHO"):
-        check_echo_times_ms(times, where="test")
 
 
 def test_real_siemens_equals_pydicom(real_data):

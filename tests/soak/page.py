@@ -47,6 +47,13 @@ def keep(name: str, numbers: Mapping[str, Any]) -> None:
     (RESULTS / f"{name}.json").write_text(content, encoding="utf-8")
 
 
+def kept(name: str) -> dict[str, Any]:
+    """Return the numbers of the last run that were kept."""
+    content = (RESULTS / f"{name}.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(content)
+    return found
+
+
 def soak_lines(numbers: Mapping[str, Any], codes: Mapping[str, str]) -> list[str]:
     """Put the numbers of a full soak into words.
 
