@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from enum import StrEnum
@@ -205,6 +206,15 @@ def view(
             code="E_VIEWER",
             where=sys.executable,
             action='install them into this Python: pip install "napari[pyside6]"',
+        )
+    screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform == "linux" and not any(os.environ.get(name) for name in screens):
+        raise EngineUnavailable(
+            "the reading room needs a screen, and there is none in this session",
+            code="E_VIEWER",
+            where="DISPLAY",
+            action="run it on the desktop of the computer, or over `ssh -X`; without a screen use "
+            "eprimg run",
         )
     # A process of its own: eprimg never imports Qt, and a crash of a window stays there.
     done = subprocess.run([sys.executable, "-m", "napari_eprimg", str(path)], check=False)

@@ -166,6 +166,12 @@ def test_the_reading_room_is_a_child_process(
 
     monkeypatch.setattr(subprocess, "run", start)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+        monkeypatch.delenv(name, raising=False)
+    blind = command("view", tmp_path)
+    assert (blind.code, "needs a screen" in blind.err) == (5, True)
+    monkeypatch.setenv("DISPLAY", ":0")
     assert command("view", tmp_path).code == 9  # handed through
     assert started == [[sys.executable, "-m", "napari_eprimg", str(tmp_path)]]
     assert command("view", tmp_path / "nowhere").code == 3
