@@ -71,7 +71,7 @@ FULL = Size(
     kill_every_s=5.0,
     kills=60,
     disk_mb=2048,
-    # two bad studies are meant for these limits: one never ends, one is planned at 3.9 GB
+    # one bad study is meant for these limits: it is planned at 3.9 GB
     arguments=("--workers", "2", "--time-limit", "4", "--memory", "3.5"),
     limit_s=3600.0,
 )

@@ -150,8 +150,8 @@ def _not_dicom(folder: Path) -> None:
     (folder / "IM00001.dcm").write_bytes(bytes(range(256)) * 64)
 
 
-def _never_ends(folder: Path) -> None:
-    """Name a mask that is a pipe which nobody writes to: reading it waits for ever."""
+def _mask_is_a_pipe(folder: Path) -> None:
+    """Name a mask that is a pipe which nobody writes to: reading it would wait for ever."""
     for mask in folder.glob("lesions_pet*"):
         mask.unlink()
     os.mkfifo(folder / "lesions.nii")
@@ -187,7 +187,7 @@ BAD = {
     "no decay correction stated": Bad("pet", "E_DECAY", _no_decay_correction),
     "empty folder": Bad("pet", "E_EMPTY", _empty),
     "not DICOM": Bad("pet", "E_EMPTY", _not_dicom),
-    "never ends": Bad("pet", "E_BATCH_TIME", _never_ends),
+    "mask is a pipe": Bad("pet", "E_STUDY_FILE", _mask_is_a_pipe),
     "too large": Bad("pet", "E_BATCH_MEMORY_PLAN", _too_large),
 }
 

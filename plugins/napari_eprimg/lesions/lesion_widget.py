@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QItemSelection, QItemSelectionModel, QPoint, QSize, Qt, QTimer
-from qtpy.QtGui import QKeySequence, QResizeEvent, QShortcut
+from qtpy.QtGui import QIcon, QKeySequence, QResizeEvent, QShortcut
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -212,7 +212,7 @@ class LesionWidget(QWidget):
             self.tier_filter.addItem(f"{word} ({counts[word]})", word)
             if word in looks:
                 last = self.tier_filter.count() - 1
-                self.tier_filter.setItemIcon(last, tier_chip(looks[word]))
+                self.tier_filter.setItemIcon(last, QIcon(tier_chip(looks[word])))
         at = max(self.tier_filter.findData(held), 0)
         self.tier_filter.setCurrentIndex(at)
         self.tier_filter.blockSignals(False)
