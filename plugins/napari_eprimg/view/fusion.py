@@ -286,7 +286,8 @@ def _fill(combo: QComboBox, entries: dict[str, str], chosen: str | None) -> None
     combo.clear()
     for key, name in entries.items():
         combo.addItem(name, key)
-    if chosen in entries:
-        combo.setCurrentIndex(list(entries).index(str(chosen)))
+    # a box with words for "nothing yet" chooses nothing by itself
+    if entries:
+        combo.setCurrentIndex(list(entries).index(str(chosen)) if chosen in entries else 0)
     combo.setEnabled(combo.count() > 0)
     combo.blockSignals(False)
