@@ -432,6 +432,9 @@ def _interrupts(stop: Stop, stop_file: Path, reporter: Reporter) -> Iterator[Non
 
     def once(number: int, frame: FrameType | None) -> None:
         if stop.asked or number == signal.SIGTERM:
+            stop.now = True
+            if stop.watched:
+                return
             raise KeyboardInterrupt
         stop.asked = True
         with contextlib.suppress(OSError):

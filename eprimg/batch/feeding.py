@@ -24,10 +24,21 @@ _NO_WORKER_S = 30.0
 
 
 class Stop:
-    """Whether the batch is to end, and why."""
+    """Whether the batch is to end, and why.
+
+    Attributes
+    ----------
+    asked : bool
+        Begin nothing more.
+    now : bool
+        End at once.
+    watched : bool
+        Somebody looks at `now` many times a second, so that a signal need not raise: what it raises
+        can be lost when it comes within somebody else's callback, e.g. of the garbage collector.
+    """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.asked = self.now = self.watched = False
         self.disk: StudyOutcome | None = None
         self.trouble: EngineError | None = None
 
@@ -90,16 +101,22 @@ def feed_cluster(
     ------
     EngineError
         ``E_BATCH_LOST`` when the scheduler is gone, or no job brings a worker.
+    KeyboardInterrupt
+        When the batch is to end at once.
     """
     feeder = _Feeder(client, stop, say)
     waiting = orders
-    for last in (False, True):
-        blamed = feeder.run(waiting, take)
-        if last or stop.asked:
-            for order in blamed if last else ():
-                take(poisoned(order))
-            return
-        waiting = iter(blamed)
+    stop.watched = True
+    try:
+        for last in (False, True):
+            blamed = feeder.run(waiting, take)
+            if last or stop.asked:
+                for order in blamed if last else ():
+                    take(poisoned(order))
+                return
+            waiting = iter(blamed)
+    finally:
+        stop.watched = False
 
 
 class _Feeder:
@@ -126,6 +143,8 @@ class _Feeder:
         blamed: list[StudyOrder] = []
         more = True
         while not self.stop.disk:
+            if self.stop.now:
+                raise KeyboardInterrupt
             self._look_at_workers()
             while more and not self.stop.asked and len(self.flying) < _PER_WORKER * self.n_workers:
                 order = next(orders, None)

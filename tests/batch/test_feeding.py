@@ -96,6 +96,22 @@ def test_nothing_is_sent_after_a_stop(client: Any, order_for: Order) -> None:
     assert taken == []
 
 
+def test_a_wish_to_end_at_once_is_seen_while_orders_are_in_flight(
+    client: Any, order_for: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "run_order", lambda order: StudyOutcome("S-1", "ok"))
+    stop = Stop()
+
+    def orders() -> Iterator[StudyOrder]:
+        assert stop.watched  # a signal may leave it to the feeder
+        stop.now = True
+        yield order_for("ok 1")
+
+    with pytest.raises(KeyboardInterrupt):
+        _feed(client, orders(), stop)
+    assert not stop.watched
+
+
 def test_here_one_after_the_other(order_for: Order, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feeding, "run_order", lambda order: StudyOutcome("S-1", "ok"))
     taken: list[StudyOutcome] = []
