@@ -31,6 +31,10 @@ _SETTINGS = {
     "distributed.worker.memory.pause": 0.85,
     "distributed.worker.memory.terminate": 0.95,
     "distributed.admin.tick.limit": "60s",
+    # nobody looks at the profile of a worker that waits for its child, nor at its pulse of 20 ms;
+    # both would take time from the studies
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
     "distributed.comm.timeouts.connect": "30s",
 }
 _SETUP = "eprimg.batch.worker_setup"
