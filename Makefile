@@ -59,8 +59,8 @@ lint: dev
 	$(BIN)/lint-imports
 
 # The longest files first, so that no worker is left alone with one at the end.  Three workers for two
-# cores: the tests of windows and processes often wait.  What these run is counted as covered only when
-# it is covered by the other tests too, which leaves out what makes the slow ones slower still.
+# cores: the tests of windows and processes often wait.  Coverage is counted over the other tests alone,
+# because counting makes these slow ones slower still; what only they reach counts as not covered.
 SLOW := tests/gui/test_reading_from_open_to_report.py tests/soak tests/end_to_end tests/gui tests/plugins
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider -n 3 --dist loadfile --no-loadscope-reorder
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
-from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -92,8 +91,13 @@ class JobKeeper:
             self._cluster.sync(self._cluster.scale_down, names)
         self._cluster.scale(jobs=self._jobs)
 
-    def _gone(self, names: dict[str, str]) -> set[str]:
-        listed = _listed(names)
+    @staticmethod
+    def _gone(names: dict[str, str]) -> set[str]:
+        """Return the names of jobs that SLURM no longer knows; none when it cannot be asked."""
+        try:
+            listed = _listed()
+        except (OSError, subprocess.SubprocessError):
+            return set()
         return {name for job, name in names.items() if job not in listed}
 
     def _trouble(self) -> EngineError:
@@ -107,8 +111,8 @@ class JobKeeper:
         )
 
 
-def _listed(jobs: Collection[str]) -> set[str]:
-    """Return those jobs that SLURM knows as waiting, running or ending."""
+def _listed() -> set[str]:
+    """Return the jobs of this user that SLURM knows as waiting, running or ending."""
     command = ["squeue", "--noheader", "--me", "--format=%A"]
     said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
-    return set(said.stdout.split()) & set(jobs)
+    return set(said.stdout.split())

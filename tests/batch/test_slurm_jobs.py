@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -104,20 +105,37 @@ def test_jobs_that_all_end_at_once_stop_the_batch(
     assert cluster.asked == 6  # three for each of the two
 
 
-def test_slurm_that_does_not_answer_is_asked_later(
+@pytest.mark.parametrize(
+    "fault", [OSError("no squeue"), subprocess.CalledProcessError(1, "squeue")]
+)
+def test_jobs_are_asked_for_also_when_slurm_lists_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: Exception
+) -> None:
+    def listed() -> set[str]:
+        raise fault
+
+    cluster, stop = Cluster(), Stop()
+    monkeypatch.setattr(slurm_jobs, "_listed", listed)
+    keeper = JobKeeper(cluster, 3, tmp_path, stop)
+    for _ in range(20):
+        keeper.look()
+    assert sorted(cluster.workers) == [1, 2, 3], "nobody is taken away on a guess"
+    assert stop.trouble is None
+
+
+def test_slurm_that_takes_no_job_is_asked_later(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    cluster, looked = Cluster(), []
+    class Busy(Cluster):
+        def scale(self, jobs: int) -> None:
+            super().scale(jobs)
+            if len(self.asks) == 1:
+                raise OSError("sbatch does not answer")
 
-    def listed(jobs: object) -> set[str]:
-        looked.append(jobs)
-        if len(looked) == 1:
-            raise OSError("slurmctld does not answer")
-        return set()
-
+    cluster = Busy()
     monkeypatch.setattr(slurm_jobs, "_LOOK_EVERY_S", 0.01)
-    monkeypatch.setattr(slurm_jobs, "_listed", listed)
+    monkeypatch.setattr(slurm_jobs, "_listed", set)
     with JobKeeper(cluster, 3, tmp_path, Stop()) as keeper:
-        while len(cluster.asks) < 1:
+        while len(cluster.asks) < 2:
             assert keeper._thread.is_alive()
-    assert cluster.asks[0] == 3
+    assert set(cluster.asks) == {3}

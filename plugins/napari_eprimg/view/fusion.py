@@ -255,7 +255,7 @@ class FusionBar(QWidget):
         maps = [k for k in _UPPER_FIRST if k in keys]
         _fill(self.lower, {k: keys[k] for k in [*series, *reversed(maps)]}, self._chosen[0])
         _fill(self.upper, {k: keys[k] for k in [*maps, *series[1:]]}, self._chosen[1])
-        for widget in (self.upper, self.colours, self.slider):
+        for widget in (self.colours, self.slider):
             widget.setEnabled(self.upper.count() > 0)
         if before != (self.lower.currentData(), self.upper.currentData()):
             upper = self.upper_layer()
