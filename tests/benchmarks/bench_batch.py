@@ -19,8 +19,8 @@ from tests.soak.studies import make_studies, plan
 
 GOAL_OVERHEAD = 1.05
 GOAL_TWO_WORKERS = 1.8
-STUDIES = 8
-ROUNDS = 2
+STUDIES = 20
+ROUNDS = 1
 QUEUED = 1000
 ROWS = 2000
 
