@@ -43,7 +43,8 @@ _RATE, _LOW, _HIGH, _ACTIVE = 0, 1, 2, 3
 _STEP, _PHI, _MANTISSA = 4, 5, 6
 _A0, _A1, _A2, _B0, _B1, _B2 = 7, 8, 9, 10, 11, 12
 _SCALE, _RSS, _TSS, _AMPLITUDE, _SE, _PREVIOUS, _CODE = 13, 14, 15, 16, 17, 18, 19
-_ROWS = 20
+_S0_SE, _COV, _RMSE = 20, 21, 22
+_ROWS = 23
 
 # "contract" allows fused multiply-add only; NaN and infinity keep their meaning.
 _OPTIONS = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
@@ -288,13 +289,15 @@ def _fit_loglin(y, tau, even, n, w, bits):
         w[_SE * BLOCK + v] = np.sqrt(rss * freedom / spread_t)
         w[_AMPLITUDE * BLOCK + v] = np.exp((b0 + rate * a1) / a0)
         w[_ACTIVE * BLOCK + v] = 0.0
+        # The moments of the weights, which are 1 here, go where `_finish` looks for them.
+        w[_B0 * BLOCK + v] = a0
+        w[_B1 * BLOCK + v] = a1
+        w[_B2 * BLOCK + v] = w[_A2 * BLOCK + v]
     _residuals(y, tau, even, n, w, bits)
 
 
 @njit(**_OPTIONS)  # pragma: no cover
-def fit_chunk(
-    signal, tau, even, start, span, nlls, mask, r2star, s0, se, r2, n_echoes, reason, codes
-):
+def fit_chunk(signal, tau, even, start, span, nlls, mask, values, n_echoes, reason, codes):
     """Fit the voxels of one chunk and write the results in place.
 
     Parameters
@@ -311,12 +314,15 @@ def fit_chunk(
         Non-linear fit; otherwise log-linear regression.
     mask : ndarray of bool, shape (n_voxels,) or (0,)
         Voxels to fit; empty for all.
-    r2star, s0, se, r2, n_echoes, reason : ndarray, shape (n_voxels,)
-        Results.
+    values : tuple of ndarray, shape (n_voxels,)
+        R2*, S0, standard error of R2*, r2, standard error of S0, covariance, RMSE.
+    n_echoes, reason : ndarray, shape (n_voxels,)
+        As in `R2StarFit`.
     codes : tuple of int
         Reason codes OK, MASKED, NON_FINITE, NON_POSITIVE, NOT_CONVERGED.
     """
     masked = codes[1]
+    r2star, s0, se, r2, s0_se, cov, rmse = values
     n_voxels, n = signal.shape
     w = np.ones(_ROWS * BLOCK)
     y = np.ones(n * BLOCK)
@@ -334,10 +340,8 @@ def fit_chunk(
                 else:
                     reason[voxel] = masked
                     n_echoes[voxel] = 0
-                    r2star[voxel] = np.nan
-                    s0[voxel] = np.nan
-                    se[voxel] = np.nan
-                    r2[voxel] = np.nan
+                    for output in values:
+                        output[voxel] = np.nan
                 voxel += 1
         else:
             filled = min(BLOCK, n_voxels - voxel)
@@ -369,6 +373,9 @@ def fit_chunk(
                 bad = True
             se[row] = np.nan if bad else w[_SE * BLOCK + v]
             r2[row] = np.nan if bad else w[_RSS * BLOCK + v]
+            s0_se[row] = np.nan if bad else w[_S0_SE * BLOCK + v]
+            cov[row] = np.nan if bad else w[_COV * BLOCK + v]
+            rmse[row] = np.nan if bad else w[_RMSE * BLOCK + v]
             n_echoes[row] = 0 if bad else n
             reason[row] = np.uint8(w[_CODE * BLOCK + v])
 
@@ -422,7 +429,16 @@ def _finish(w, bits, n, start, span, codes):
         s0 = w[_SCALE * BLOCK + v] * (w[_AMPLITUDE * BLOCK + v] * w[_STEP * BLOCK + v])
         w[_RATE * BLOCK + v] = rate / span if good else np.nan
         w[_AMPLITUDE * BLOCK + v] = s0 if good else np.nan
-        w[_SE * BLOCK + v] = w[_SE * BLOCK + v] / span
+        error = w[_SE * BLOCK + v]
+        w[_SE * BLOCK + v] = error / span
+        # Mean and spread of the echo times, from the excitation on, under the weights of the fit.
+        inner = w[_B1 * BLOCK + v] / w[_B0 * BLOCK + v]
+        spread = max(w[_B2 * BLOCK + v] / w[_B0 * BLOCK + v] - inner * inner, 0.0)
+        mean = inner + start / span
+        w[_S0_SE * BLOCK + v] = s0 * error * np.sqrt(spread + mean * mean)
+        w[_COV * BLOCK + v] = s0 * error * error * mean / span
+        rss = w[_RSS * BLOCK + v]
+        w[_RMSE * BLOCK + v] = w[_SCALE * BLOCK + v] * np.sqrt(rss / n) if n > 2 else np.nan
         total = w[_TSS * BLOCK + v]
-        r2 = 1.0 - w[_RSS * BLOCK + v] / total
+        r2 = 1.0 - rss / total
         w[_RSS * BLOCK + v] = r2 if (total > 0.0) & (n > 2) else np.nan

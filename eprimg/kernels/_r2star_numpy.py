@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fit_chunk"]
+__all__ = ["Estimate", "Values", "fit_chunk", "fit_with", "nlls_start"]
 
 # The compiled version repeats these numbers instead of importing them: numba's cache would not see
 # a change made in another file.  A test holds the two files together.
@@ -18,6 +21,40 @@ EDGE = 1e-4
 SMALLEST = 2.3e-308
 
 
+class Estimate(NamedTuple):
+    """Dimensionless result of an estimator, one entry per voxel.
+
+    Attributes
+    ----------
+    rate, amplitude : ndarray of float64
+        ``y = amplitude exp(-rate tau)``.
+    error : ndarray of float64
+        Standard error of the rate; per unit ``sqrt(RSS)`` where `per_residual` is set.
+    mean, spread : ndarray of float64
+        Covariance of ``ln amplitude`` with the rate, and the variance of ``ln amplitude``, in units
+        of the variance of the rate: ``mean`` and ``spread + mean**2``.  For least squares they are
+        the mean and the variance of ``tau`` under the weights of the fit.
+    settled : ndarray of bool
+        There is a result.
+    per_residual : bool
+        See `error`.
+    """
+
+    rate: NDArray[np.float64]
+    amplitude: NDArray[np.float64]
+    error: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    settled: NDArray[np.bool_]
+    per_residual: bool
+
+
+Values = tuple[NDArray[np.floating], ...]
+"""R2*, S0, standard error of R2*, r2, standard error of S0, covariance, RMSE."""
+
+_Estimator = Callable[[NDArray[np.float64], NDArray[np.float64]], Estimate]
+
+
 def fit_chunk(
     signal: NDArray[np.floating],
     tau: NDArray[np.float64],
@@ -26,15 +63,29 @@ def fit_chunk(
     span: float,
     nlls: bool,
     mask: NDArray[np.bool_],
-    r2star: NDArray[np.floating],
-    s0: NDArray[np.floating],
-    se: NDArray[np.floating],
-    r2: NDArray[np.floating],
+    values: Values,
     n_echoes: NDArray[np.int16],
     reason: NDArray[np.uint8],
     codes: tuple[int, int, int, int, int],
 ) -> None:
     """Fit one chunk in place; arguments as in `_r2star_numba.fit_chunk`, `even` is not used."""
+    estimator = _nlls if nlls else _loglin
+    fit_with(estimator, signal, tau, start, span, mask, values, n_echoes, reason, codes)
+
+
+def fit_with(
+    estimator: _Estimator,
+    signal: NDArray[np.floating],
+    tau: NDArray[np.float64],
+    start: float,
+    span: float,
+    mask: NDArray[np.bool_],
+    values: Values,
+    n_echoes: NDArray[np.int16],
+    reason: NDArray[np.uint8],
+    codes: tuple[int, int, int, int, int],
+) -> None:
+    """Fit one chunk in place by any estimator; the other arguments as in `fit_chunk`."""
     ok, masked, non_finite, non_positive, not_converged = codes
     samples = signal.astype(np.float64)
     reason[:] = ok
@@ -43,7 +94,7 @@ def fit_chunk(
     if mask.size:
         reason[~mask] = masked
     members = np.flatnonzero(reason == ok)
-    for output in (r2star, s0, se, r2):
+    for output in values:
         output[:] = np.nan
     n_echoes[:] = 0
     samples = samples[members]
@@ -51,31 +102,36 @@ def fit_chunk(
     scale = samples.max(axis=1, initial=0.0)
     with np.errstate(all="ignore"):
         y = np.maximum(samples / scale[:, None], SMALLEST)
-        if nlls:
-            rate, amplitude, error, settled = _nlls(y, tau)
-        else:
-            rate, amplitude, error, settled = _loglin(y, tau)
+        rate, amplitude, error, mean, spread, settled, per_residual = estimator(y, tau)
         rss = ((y - amplitude[:, None] * np.exp(-rate[:, None] * tau)) ** 2).sum(axis=1)
         tss = ((y - y.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
         determination = np.where((tss > 0.0) & (n > 2), 1.0 - rss / tss, np.nan)
-        intercept = (scale * (amplitude * np.exp(rate * (start / span)))).astype(s0.dtype)
-        settled &= (rate > RATE_MIN + EDGE) & (rate < RATE_MAX - EDGE) & np.isfinite(intercept)
+        s0_wide = scale * (amplitude * np.exp(rate * (start / span)))
+        intercept = s0_wide.astype(values[1].dtype)
+        settled = settled & (rate > RATE_MIN + EDGE) & (rate < RATE_MAX - EDGE)
+        settled &= np.isfinite(intercept)
         reason[members[~settled]] = not_converged
-        members = members[settled]
-        r2star[members] = rate[settled] / span
-        s0[members] = intercept[settled]
-        if nlls:
+        if per_residual:
             error = error * np.sqrt(rss)
-        se[members] = error[settled] / span if n > 2 else np.nan
-        r2[members] = determination[settled]
+        # Echo times counted from the excitation, not from the first echo.
+        mean = mean + start / span
+        results = (
+            rate / span,
+            intercept,
+            error / span,
+            determination,
+            s0_wide * error * np.sqrt(np.maximum(spread, 0.0) + mean**2),
+            s0_wide * error * error * mean / span,
+            scale * np.sqrt(rss / n),
+        )
+        members = members[settled]
+        for position, (output, result) in enumerate(zip(values, results, strict=True)):
+            output[members] = result[settled] if n > 2 or position < 2 else np.nan
         n_echoes[members] = n
 
 
-_Partial = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]
-
-
-def _loglin(y: NDArray[np.float64], tau: NDArray[np.float64]) -> _Partial:
-    """Rate, amplitude and standard error of the ordinary regression of ``ln y``."""
+def _loglin(y: NDArray[np.float64], tau: NDArray[np.float64]) -> Estimate:
+    """Ordinary regression of ``ln y``."""
     log_y = np.log(y)
     centred = tau - tau.mean()
     spread = (centred**2).sum()
@@ -84,24 +140,38 @@ def _loglin(y: NDArray[np.float64], tau: NDArray[np.float64]) -> _Partial:
     residual = log_y - mean[:, None] + rate[:, None] * centred
     freedom = max(tau.size - 2, 1)
     error = np.sqrt((residual**2).sum(axis=1) / freedom / spread)
-    return rate, np.exp(mean + rate * tau.mean()), error, np.ones(rate.shape, np.bool_)
+    return Estimate(
+        rate,
+        np.exp(mean + rate * tau.mean()),
+        error,
+        np.full(rate.shape, tau.mean()),
+        np.full(rate.shape, spread / tau.size),
+        np.ones(rate.shape, np.bool_),
+        per_residual=False,
+    )
 
 
-def _nlls(y: NDArray[np.float64], tau: NDArray[np.float64]) -> _Partial:
-    """Rate, amplitude, standard error per unit ``sqrt(RSS)``, and whether the fit settled.
-
-    Sums instead of matrix products: the latter may round a row differently with its neighbours.
-    """
+def nlls_start(y: NDArray[np.float64], tau: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rate by least squares of ``ln y`` weighted by ``y**2``."""
     log_y = np.log(y)
     weight = y * y
     total = weight.sum(axis=1)
     first = (weight * tau).sum(axis=1)
-    slopes = -np.diff(log_y, axis=1) / np.diff(tau)
+    rate: NDArray[np.float64] = -(
+        total * (weight * log_y * tau).sum(axis=1) - first * (weight * log_y).sum(axis=1)
+    ) / (total * (weight * tau**2).sum(axis=1) - first**2)
+    return rate
+
+
+def _nlls(y: NDArray[np.float64], tau: NDArray[np.float64]) -> Estimate:
+    """Non-linear least squares.
+
+    Sums instead of matrix products: the latter may round a row differently with its neighbours.
+    """
+    slopes = -np.diff(np.log(y), axis=1) / np.diff(tau)
     low = np.maximum(slopes.min(axis=1), RATE_MIN)
     high = np.minimum(slopes.max(axis=1), RATE_MAX)
-    rate = -(total * (weight * log_y * tau).sum(axis=1) - first * (weight * log_y).sum(axis=1)) / (
-        total * (weight * tau**2).sum(axis=1) - first**2
-    )
+    rate = nlls_start(y, tau)
     rate = np.where((rate >= low) & (rate <= high), rate, 0.5 * (low + high))
     moving = np.ones(rate.shape, np.bool_)
     for iteration in range(MAX_ITERATIONS):
@@ -129,4 +199,4 @@ def _nlls(y: NDArray[np.float64], tau: NDArray[np.float64]) -> _Partial:
     amplitude = a0 / b0
     freedom = max(tau.size - 2, 1)
     error = 1.0 / np.sqrt(freedom * amplitude**2 * b0 * spread_b)
-    return rate, amplitude, error, ~moving
+    return Estimate(rate, amplitude, error, mean_b, spread_b, ~moving, per_residual=True)

@@ -2,103 +2,51 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-import os
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, ThreadPoolExecutor, wait
-from enum import IntEnum
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eprimg.errors import InputError
+from eprimg.kernels import _r2star_checks as checks
+from eprimg.kernels._r2star_chunks import Chunk, Outputs, chunks, for_kernel, processors, share
+from eprimg.kernels._r2star_closed import arlo, irls
+from eprimg.kernels._r2star_magnitude import magnitude_table
+from eprimg.kernels._r2star_noise import NoiseModel, fit_with_noise
 from eprimg.kernels._r2star_numpy import fit_chunk as fit_chunk_numpy
+from eprimg.kernels._r2star_numpy import fit_with
+from eprimg.kernels._r2star_result import CODES, R2STAR_REASON_TEXT, R2StarFit, R2StarReason
+from eprimg.kernels.signal_noise import estimate_sigma
 
 __all__ = ["R2STAR_REASON_TEXT", "R2StarFit", "R2StarReason", "fit_r2star"]
 
-
-class R2StarReason(IntEnum):
-    """Why a voxel has no R2*; `R2STAR_REASON_TEXT` says it in words."""
-
-    OK = 0
-    MASKED = 1
-    NON_FINITE = 2
-    NON_POSITIVE = 3
-    TOO_FEW_ECHOES = 4
-    NOT_CONVERGED = 5
-
-
-R2STAR_REASON_TEXT: Mapping[R2StarReason, str] = MappingProxyType(
-    {
-        R2StarReason.OK: "fitted",
-        R2StarReason.MASKED: "outside the mask, not fitted",
-        R2StarReason.NON_FINITE: "a sample is NaN or infinite",
-        R2StarReason.NON_POSITIVE: "a sample is zero or negative, so it is not a magnitude signal",
-        R2StarReason.TOO_FEW_ECHOES: "fewer than two echoes: a decay rate cannot be formed",
-        R2StarReason.NOT_CONVERGED: "the fit did not settle on a finite rate and amplitude",
-    }
-)
-"""One plain sentence per reason code."""
-
-
-class R2StarFit(NamedTuple):
-    """Result of `fit_r2star`; every array has the leading shape of the signal.
-
-    Attributes
-    ----------
-    r2star_per_s : ndarray of float32 or float64
-        Effective transverse relaxation rate in 1/s; NaN where `reason` is not OK.
-    s0 : ndarray, same type
-        Signal at echo time zero, in the unit of the signal.
-    r2star_se_per_s : ndarray, same type
-        Standard error of R2* in 1/s from the residuals; NaN with two echoes.
-    r2 : ndarray, same type
-        Coefficient of determination in signal space, ``1 - RSS / TSS``; NaN with two echoes and
-        where the signal is constant over the echoes.
-    n_echoes : ndarray of int16
-        Echoes used in the fit; 0 where there is none.
-    reason : ndarray of uint8
-        `R2StarReason` of each voxel.
-    """
-
-    r2star_per_s: NDArray[np.floating]
-    s0: NDArray[np.floating]
-    r2star_se_per_s: NDArray[np.floating]
-    r2: NDArray[np.floating]
-    n_echoes: NDArray[np.int16]
-    reason: NDArray[np.uint8]
-
-
-_Outputs = tuple[NDArray[Any], ...]
-_Kernel = Callable[..., None]
-
-_CODES = (
-    int(R2StarReason.OK),
-    int(R2StarReason.MASKED),
-    int(R2StarReason.NON_FINITE),
-    int(R2StarReason.NON_POSITIVE),
-    int(R2StarReason.NOT_CONVERGED),
-)
 # Samples per chunk: small enough to stay in the cache and far below a tenth of any real input.
-_POLL_S = 0.1
-"""Seconds between two calls of the progress function while other threads work."""
-
 _SAMPLES = {"numba": 131_072, "numpy": 16_384}
+_METHODS = ("nlls", "irls", "loglin", "arlo")
+_EVEN = 1e-13
+# Header times are rounded to a few microseconds; ARLO's integrals need no more than this.
+_ARLO_EVEN = 5e-3
+_SATURATED = 2.0
 
 
 def fit_r2star(
     signal: ArrayLike,
     echo_times_s: Sequence[float] | NDArray[np.floating],
     *,
-    method: Literal["nlls", "loglin"] = "nlls",
+    method: Literal["nlls", "irls", "loglin", "arlo"] = "nlls",
     mask: NDArray[np.bool_] | None = None,
     threads: int | None = None,
     backend: Literal["auto", "numba", "numpy"] = "auto",
     progress: Callable[[float], object] | None = None,
+    noise: Literal["truncate", "rician"] | None = None,
+    sigma: float | NDArray[np.floating] | None = None,
+    n_coils: int = 1,
+    truncate_sigmas: float = 2.5,
+    min_echoes: int = 2,
+    low_signal_sigmas: float = 3.0,
 ) -> R2StarFit:
     r"""Fit ``S(TE) = S0 exp(-R2* TE)`` to every voxel of a magnitude echo stack.
 
@@ -109,9 +57,11 @@ def fit_r2star(
         are fitted as float32.
     echo_times_s : array_like of float, shape (n_echoes,)
         Echo times in seconds, strictly rising, positive; even spacing is not needed.
-    method : {"nlls", "loglin"}, default "nlls"
-        ``"nlls"``: non-linear least squares by variable projection.  ``"loglin"``: ordinary least
-        squares of ``ln S``, for comparison.
+    method : {"nlls", "irls", "loglin", "arlo"}, default "nlls"
+        ``"nlls"``: non-linear least squares by variable projection.  ``"irls"``: three closed-form
+        regressions of ``ln S``, weighted by the squared signal and then by the squared model.  For
+        comparison: ``"loglin"``, ordinary least squares of ``ln S``, and ``"arlo"``, which needs
+        three or more evenly spaced echoes.  Only ``"nlls"`` and ``"loglin"`` are compiled.
     mask : ndarray of bool, shape (...), optional
         Voxels to fit; the others get NaN and the reason MASKED.
     threads : int, optional
@@ -122,16 +72,35 @@ def fit_r2star(
     progress : callable, optional
         Called with the finished share by the calling thread, about ten times a second or more; what
         it raises ends the fit after the chunks that are being worked on.
+    noise : {None, "truncate", "rician"}, default None
+        What to do about the noise floor.  None: nothing.  ``"truncate"``: leave out the echoes that
+        lie below `truncate_sigmas` on the fitted decay, and fit again.  ``"rician"``: fit the mean
+        of the magnitude instead of the signal; with ``method="nlls"`` only.
+    sigma : float or ndarray, shape (...), optional
+        Standard deviation of the noise per channel (real or imaginary part), in the unit of the
+        signal; one number or one per voxel.  Without it `estimate_sigma` is asked for one number.
+        Used with `noise` only.
+    n_coils : int, default 1
+        Channels that were added as a sum of squares (non-central chi); 1 is the Rice distribution.
+    truncate_sigmas : float, default 2.5
+        An echo is left out where the decay has fallen below this multiple of `sigma`.
+    min_echoes : int, default 2
+        Echoes that are always kept.  (ARLO keeps three.)
+    low_signal_sigmas : float, default 3
+        With `noise`, a voxel whose first echo is below this multiple of `sigma` has no R2* and the
+        reason LOW_SIGNAL.
 
     Returns
     -------
     R2StarFit
-        R2*, S0, standard error, R2, echoes used and reason, each of shape ``signal.shape[:-1]``.
+        R2*, S0, their standard errors and covariance, R2, RMSE, echoes used, reason and the flag
+        of saturation, each of shape ``signal.shape[:-1]``.
 
     Raises
     ------
     InputError
-        ``E_ECHO`` for echo times that cannot be used, ``E_ARGUMENT`` for anything else.
+        ``E_ECHO`` for echo times that cannot be used, ``E_NOISE`` where `sigma` is needed and
+        cannot be estimated, ``E_ARGUMENT`` for anything else.
 
     Notes
     -----
@@ -147,6 +116,23 @@ def fit_r2star(
 
     *loglin.*  Standard error from the regression of ``ln S``; `r2` still compares signals.
 
+    *irls.*  The weights become those of the linearised ``nlls`` problem, and so does the standard
+    error.  *arlo* [3]_ balances the integral of three neighbouring echoes (Simpson) against their
+    difference; its standard error is that of the samples carried through the formula.  Simpson's
+    rule makes it exact only while the signal falls little from echo to echo.
+
+    *truncate.*  An echo is left out where the decay just fitted, not the noisy sample, lies below
+    the limit: picking samples would keep the ones that noise has raised.  The limit is the mean
+    magnitude of a signal of `truncate_sigmas`.  Two passes; `n_echoes` tells what was kept.
+
+    *rician.*  Least squares of ``M - sigma m(S / sigma)`` with the mean magnitude ``m`` of
+    the Rice or non-central chi distribution ([4]_, [5]_), by damped Newton steps from the plain
+    fit.  Standard errors allow for the smaller variance of samples near the floor.  A rate above
+    ``8 / (TE_2 - TE_1)``, where only the first echo holds signal, gets AT_BOUND.
+
+    With `noise`, a late sample of zero is a magnitude below the noise that was rounded, and does
+    not cost the voxel its value.
+
     Work beyond input and outputs is a few chunks per thread; the input is never copied whole.
     Outputs have the memory order of the input's leading axes.
 
@@ -156,7 +142,11 @@ def fit_r2star(
       low.  With 8 echoes of 1.2-14 ms and SNR = S0/sigma, median bias of ``nlls``: within 0.5 % up
       to 200 1/s at SNR 50; -1.6 % at 200-400 and -4.9 % at 400-800 1/s (SNR 50); -2.2 % at
       100-200, -8.6 % at 200-400 and -23 % at 400-800 1/s (SNR 20).  ``loglin`` is worse:
-      -10 % at 200-400 1/s for SNR 50.  See [2]_ and ``docs/validation/r2star_accuracy.md``.
+      -10 % at 200-400 1/s for SNR 50.  With `noise` and an estimated `sigma` it is at 400 and 800
+      1/s: -0.9 and -1.4 % (truncate), within 0.3 % (rician) at SNR 50; -4.7 and -9.5 %, -0.7 and
+      +3 % at SNR 20.  See [2]_ and ``docs/validation/r2star_accuracy.md``.
+    * Where ``truncate`` leaves two echoes there is a value, but no standard error; where it leaves
+      three, its choice of echoes is not in the error.
     * The standard error then only knows the scatter of the residuals, not this bias; with three or
       four echoes it is itself very uncertain.
     * A rate far below ``1 / TE_last`` or above ``1 / TE_first`` rests on almost no decay, or on one
@@ -175,6 +165,14 @@ def fit_r2star(
     .. [2] Feng Y, et al. Improved MRI R2* relaxometry of iron-loaded liver with noise correction.
        Magnetic Resonance in Medicine 2013;70:1765.
        doi:10.1002/mrm.24607
+    .. [3] Pei M, et al. Algorithm for fast monoexponential fitting based on auto-regression on
+       linear operations (ARLO) of data. Magnetic Resonance in Medicine 2015;73:843.
+       doi:10.1002/mrm.25137
+    .. [4] Gudbjartsson H, Patz S. The Rician distribution of noisy MRI data. Magnetic Resonance in
+       Medicine 1995;34:910. doi:10.1002/mrm.1910340618
+    .. [5] Constantinides CD, Atalar E, McVeigh ER. Signal-to-noise measurements in magnitude images
+       from NMR phased arrays. Magnetic Resonance in Medicine 1997;38:852.
+       doi:10.1002/mrm.1910380524
 
     Examples
     --------
@@ -184,16 +182,19 @@ def fit_r2star(
     >>> round(float(fit.r2star_per_s), 6), round(float(fit.s0), 6)
     (50.0, 100.0)
     """
-    stack = _checked_signal(signal)
-    times = _checked_times(echo_times_s, stack.shape[-1])
-    chosen = _checked_mask(mask, stack.shape[:-1])
-    if method not in ("nlls", "loglin"):
-        raise _argument("unknown method", "method", method, "use 'nlls' or 'loglin'")
+    stack = checks.checked_signal(signal)
+    times = checks.checked_times(echo_times_s, stack.shape[-1])
+    chosen = checks.checked_mask(mask, stack.shape[:-1])
+    _check_method(method, times)
     if threads is not None and (
         isinstance(threads, bool) or threads != int(threads) or threads < 1
     ):
-        raise _argument("the number of threads must be at least 1", "threads", threads, None)
+        raise checks.argument_error(
+            "the number of threads must be at least 1", "threads", threads, None
+        )
     dtype = np.dtype(np.float64 if stack.dtype == np.float64 else np.float32)
+    settings = _Noise(noise, n_coils, truncate_sigmas, min_echoes, low_signal_sigmas)
+    level = _checked_noise(settings, method, stack, times, chosen, sigma)
 
     # Walk memory in its own order, whatever the order of the leading axes (nibabel: x fastest).
     leading = stack.ndim - 1
@@ -202,117 +203,181 @@ def fit_r2star(
     stack = stack.transpose(*order, leading)
     if chosen is not None:
         chosen = chosen.transpose(order)
-    kinds = (dtype, dtype, dtype, dtype, np.dtype(np.int16), np.dtype(np.uint8))
-    outputs: _Outputs = tuple(np.empty(stack.shape[:-1], kind) for kind in kinds)
+    sigma_map = level.transpose(order) if isinstance(level, np.ndarray) else None
+    kinds = (*(dtype,) * 4, np.dtype(np.int16), np.dtype(np.uint8), *(dtype,) * 3, np.dtype(bool))
+    outputs: Outputs = tuple(np.empty(stack.shape[:-1], kind) for kind in kinds)
 
     if stack.shape[-1] < 2:
         _refuse_all(outputs, chosen)
     elif outputs[0].size > 0:
         name, kernel = _kernel(backend)
         per_chunk = max(64, _SAMPLES[name] // stack.shape[-1])
-        span = float(times[-1] - times[0])
-        tau = (times - times[0]) / span
-        even = bool(np.all(np.abs(tau - np.linspace(0.0, 1.0, tau.size)) < 1e-13))
+        plain = partial(_fit_rows, kernel, method)
+        model = _model(settings, method, compiled=name == "numba")
+        saturated_per_s = _SATURATED / times[0]
 
-        def fit(part: NDArray[Any], part_mask: NDArray[np.bool_], results: _Outputs) -> None:
+        def fit(chunk: Chunk) -> None:
             # Read-only views: numba compiles one variant, not one for each kind of array.
-            samples = np.require(part, dtype, ["C", "A"]).view()
+            samples = np.require(chunk.samples, dtype, ["C", "A"]).view()
             samples.flags.writeable = False
-            kernel(
-                samples,
-                tau,
-                even,
-                float(times[0]),
-                span,
-                method == "nlls",
-                part_mask,
-                *results,
-                _CODES,
-            )
+            if model is None:
+                plain(samples, times, chunk.mask, chunk.outputs)
+            else:
+                noise_level = chunk.sigma if sigma_map is not None else np.full(len(samples), level)
+                fit_with_noise(
+                    plain,
+                    samples,
+                    times,
+                    chunk.mask,
+                    noise_level,
+                    model,
+                    chunk.outputs,
+                )
+            np.greater(chunk.outputs[0], saturated_per_s, out=chunk.outputs[-1])
 
         n_chunks = math.ceil(outputs[0].size / per_chunk)
-        _run(
+        share(
             fit,
-            _chunks(stack, chosen, outputs, per_chunk),
-            min(_processors() if threads is None else int(threads), n_chunks),
+            chunks(stack, chosen, sigma_map, outputs, per_chunk),
+            min(processors() if threads is None else int(threads), n_chunks),
             n_chunks,
             progress,
         )
     return R2StarFit(*(output.transpose(back) for output in outputs))
 
 
-def _argument(message: str, where: str, value: object, action: str | None) -> InputError:
-    return InputError(message, code="E_ARGUMENT", where=where, value=value, action=action)
+_Kernel = Callable[..., None]
 
 
-def _checked_signal(signal: ArrayLike) -> NDArray[Any]:
-    stack = np.asarray(signal)
-    if stack.ndim == 0:
-        raise _argument(
-            "a signal needs an echo axis",
-            "signal",
-            stack.shape,
-            "give an array whose last axis holds the echoes",
+class _Noise(NamedTuple):
+    mode: str | None
+    n_coils: int
+    truncate_sigmas: float
+    min_echoes: int
+    low_signal_sigmas: float
+
+
+def _fit_rows(
+    kernel: _Kernel,
+    method: str,
+    samples: NDArray[Any],
+    times: NDArray[np.float64],
+    mask: NDArray[np.bool_],
+    outputs: Outputs,
+) -> None:
+    """Fit rows of samples at `times` without a thought of the noise floor."""
+    start, span = float(times[0]), float(times[-1] - times[0])
+    tau = (times - times[0]) / span
+    if method in ("irls", "arlo"):
+        estimator = irls if method == "irls" else arlo
+        for part in range(0, len(samples), _SAMPLES["numpy"] // times.size):
+            rows = slice(part, part + _SAMPLES["numpy"] // times.size)
+            fit_with(
+                estimator,
+                samples[rows],
+                tau,
+                start,
+                span,
+                mask[rows],
+                *for_kernel(tuple(output[rows] for output in outputs)),
+                CODES,
+            )
+        return
+    even = bool(np.all(np.abs(tau - np.linspace(0.0, 1.0, tau.size)) < _EVEN))
+    samples = samples.view()
+    samples.flags.writeable = False
+    kernel(samples, tau, even, start, span, method == "nlls", mask, *for_kernel(outputs), CODES)
+
+
+def _check_method(method: str, times: NDArray[np.float64]) -> None:
+    if method not in _METHODS:
+        raise checks.argument_error(
+            "unknown method", "method", method, "use 'nlls', 'irls', 'loglin' or 'arlo'"
         )
-    if stack.dtype.kind not in "iuf" or stack.dtype.itemsize > 8:
-        raise _argument(
-            "the signal must be real magnitude data",
-            "signal",
-            str(stack.dtype),
-            "give float32, float64 or integers; take the magnitude of complex data",
+    if method == "arlo":
+        steps = np.diff(times)
+        if times.size < 3 or np.ptp(steps) > _ARLO_EVEN * steps.mean():
+            raise InputError(
+                "ARLO needs three or more evenly spaced echoes",
+                code="E_ECHO",
+                where="echo_times_s",
+                value=times.tolist(),
+                action="use 'nlls', which takes any echo times",
+            )
+
+
+def _checked_noise(
+    settings: _Noise,
+    method: str,
+    stack: NDArray[Any],
+    times: NDArray[np.float64],
+    mask: NDArray[np.bool_] | None,
+    sigma: float | NDArray[np.floating] | None,
+) -> float | NDArray[np.float64] | None:
+    """Check what belongs to the noise; return its level, estimated where none was given."""
+    mode = settings.mode
+    if mode not in (None, "truncate", "rician"):
+        raise checks.argument_error("unknown mode", "noise", mode, "use 'truncate' or 'rician'")
+    if mode == "rician" and method != "nlls":
+        raise checks.argument_error(
+            "the mean magnitude is fitted by non-linear least squares only",
+            "method",
+            method,
+            "use method='nlls', or noise='truncate'",
         )
-    return stack
-
-
-def _checked_times(echo_times_s: ArrayLike, n_echoes: int) -> NDArray[np.float64]:
-    times = np.asarray(echo_times_s, dtype=np.float64)
-    fault, action = None, None
-    if times.ndim != 1 or times.size != n_echoes or times.size == 0:
-        fault = f"one echo time is needed for each of the {n_echoes} entries of the last axis"
-    elif not np.all(np.isfinite(times)) or np.any(times <= 0.0):
-        fault = "echo times must be finite and positive"
-    elif np.any(np.diff(times) <= 0.0):
-        fault = "echo times must rise strictly"
-        action = "sort the echoes and their times together, and drop repeated ones"
-    elif times[-1] > 1.0:
-        fault = "an echo time above 1 s is not a gradient echo"
-        action = "these look like milliseconds: divide by 1000"
-    if fault is not None:
-        raise InputError(
-            fault, code="E_ECHO", where="echo_times_s", value=times.tolist(), action=action
+    coils = checks.checked_coils(settings.n_coils)
+    for name in ("truncate_sigmas", "low_signal_sigmas"):
+        value = getattr(settings, name)
+        if not (np.isfinite(value) and value >= 0.0):
+            raise checks.argument_error("a multiple of the noise is 0 or more", name, value, None)
+    kept = settings.min_echoes
+    if isinstance(kept, bool) or kept != int(kept) or kept < 2:
+        raise checks.argument_error(
+            "a decay rate needs two echoes or more", "min_echoes", kept, None
         )
-    return times
-
-
-def _checked_mask(
-    mask: NDArray[np.bool_] | None, shape: tuple[int, ...]
-) -> NDArray[np.bool_] | None:
-    if mask is None:
+    if mode is None:
+        if sigma is not None:
+            raise checks.argument_error(
+                "the noise level is not used without a noise mode",
+                "sigma",
+                "given",
+                "add noise='truncate' or 'rician'",
+            )
         return None
-    chosen = np.asarray(mask)
-    if chosen.dtype != np.bool_:
-        raise _argument(
-            "the mask must be boolean", "mask", str(chosen.dtype), "write the rule, e.g. labels > 0"
+    if sigma is not None:
+        return checks.checked_sigma(sigma, stack.shape[:-1])
+    if stack.size == 0 or times.size < 2:
+        return 1.0  # nothing is fitted
+    found = estimate_sigma(stack, mask, coils, "auto", echo_times_s=times)
+    if found.sigma is None:
+        raise InputError(
+            f"the noise level cannot be estimated: {found.reason}",
+            code="E_NOISE",
+            where="sigma",
+            value=None,
+            action="give sigma, or fit without a noise mode",
         )
-    if chosen.shape != shape:
-        raise _argument(
-            f"the mask must have the leading shape {shape} of the signal",
-            "mask",
-            chosen.shape,
-            None,
-        )
-    return chosen
+    return found.sigma
 
 
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def _model(settings: _Noise, method: str, *, compiled: bool) -> NoiseModel | None:
+    if settings.mode is None:
+        return None
+    return NoiseModel(
+        rician=settings.mode == "rician",
+        table=magnitude_table(int(settings.n_coils)),
+        truncate_sigmas=float(settings.truncate_sigmas),
+        low_signal_sigmas=float(settings.low_signal_sigmas),
+        min_echoes=max(int(settings.min_echoes), 3 if method == "arlo" else 2),
+        compiled=compiled,
+    )
 
 
 def _kernel(backend: str) -> tuple[str, _Kernel]:
     if backend not in ("auto", "numba", "numpy"):
-        raise _argument("unknown backend", "backend", backend, "use 'auto', 'numba' or 'numpy'")
+        raise checks.argument_error(
+            "unknown backend", "backend", backend, "use 'auto', 'numba' or 'numpy'"
+        )
     if backend != "numpy":
         try:
             from eprimg.kernels._r2star_numba import fit_chunk
@@ -324,88 +389,10 @@ def _kernel(backend: str) -> tuple[str, _Kernel]:
     return "numpy", fit_chunk_numpy
 
 
-def _refuse_all(outputs: _Outputs, mask: NDArray[np.bool_] | None) -> None:
-    *values, n_echoes, reason = outputs
-    for value in values:
-        value.fill(np.nan)
-    n_echoes.fill(0)
+def _refuse_all(outputs: Outputs, mask: NDArray[np.bool_] | None) -> None:
+    reason = R2StarFit(*outputs).reason
+    for output in outputs:
+        output.fill(np.nan if output.dtype.kind == "f" else 0)
     reason.fill(R2StarReason.TOO_FEW_ECHOES)
     if mask is not None:
         reason[~mask] = R2StarReason.MASKED
-
-
-def _chunks(
-    stack: NDArray[Any], mask: NDArray[np.bool_] | None, outputs: _Outputs, per_chunk: int
-) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_], _Outputs]]:
-    """Yield runs of voxels as two-dimensional views; descend where the axes cannot be merged."""
-    shape, strides = stack.shape[:-1], stack.strides[:-1]
-    axes = [axis for axis in range(len(shape)) if shape[axis] > 1]
-    merges = all(
-        strides[outer] == strides[inner] * shape[inner] for outer, inner in itertools.pairwise(axes)
-    )
-    if not merges:
-        for k in range(shape[0]):
-            yield from _chunks(
-                stack[k],
-                None if mask is None else mask[k],
-                tuple(output[k] for output in outputs),
-                per_chunk,
-            )
-        return
-    rows = stack.reshape(-1, stack.shape[-1])
-    flat_mask = np.empty(0, np.bool_) if mask is None else mask.reshape(-1)
-    flat = tuple(output.reshape(-1) for output in outputs)
-    for start in range(0, rows.shape[0], per_chunk):
-        part = slice(start, start + per_chunk)
-        part_mask = np.require(flat_mask[part], None, ["C"]).view()
-        part_mask.flags.writeable = False
-        yield rows[part], part_mask, tuple(output[part] for output in flat)
-
-
-def _run(
-    fit: Callable[[NDArray[Any], NDArray[np.bool_], _Outputs], None],
-    chunks: Iterator[tuple[NDArray[Any], NDArray[np.bool_], _Outputs]],
-    threads: int,
-    n_chunks: int,
-    progress: Callable[[float], object] | None,
-) -> None:
-    """Share the chunks among plain threads.
-
-    The kernels release the interpreter lock.  Plain threads instead of numba's own leave no global
-    thread count behind and may be called from several threads at once (Dask, a napari worker),
-    which numba's default threading layer does not survive.
-    """
-    lock = threading.Lock()
-    done = itertools.count(1)
-    finished, ended = 0, False
-
-    def work(tell: Callable[[float], object] | None = None) -> None:
-        nonlocal finished
-        while not ended:
-            with lock:
-                chunk = next(chunks, None)
-            if chunk is None:
-                return
-            fit(*chunk)
-            finished = next(done)
-            if tell is not None:
-                tell(min(finished / n_chunks, 1.0))
-
-    if threads <= 1:
-        work(progress)
-        return
-    with ThreadPoolExecutor(threads, thread_name_prefix="r2star") as pool:
-        running = {pool.submit(work) for _ in range(threads)}
-        try:
-            while running:
-                over, running = wait(
-                    running,
-                    None if progress is None else _POLL_S,
-                    return_when=ALL_COMPLETED if progress is None else FIRST_COMPLETED,
-                )
-                for each in over:
-                    each.result()
-                if progress is not None:
-                    progress(min(finished / n_chunks, 1.0))
-        finally:
-            ended = True
