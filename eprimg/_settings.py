@@ -20,6 +20,24 @@ def setting(
     low: float | None = None,
     high: float | None = None,
 ) -> Any:
+    """Describe one setting of a record.
+
+    Parameters
+    ----------
+    default : object
+        Its value when nothing is said.
+    text : str
+        What it means; shown by the command line, the plugin and the documentation.
+    choices : tuple
+        The values that are allowed; empty for any of the type.
+    low, high : float, optional
+        Limits of a number.
+
+    Returns
+    -------
+    dataclasses.Field
+        Field of the record.
+    """
     return field(
         default=default, metadata={"text": text, "choices": choices, "low": low, "high": high}
     )
@@ -36,6 +54,22 @@ def _toml_value(value: Any) -> str:
 
 
 def toml_lines(f: Any, value: Any, comments: bool) -> list[str]:
+    """Write one setting as TOML.
+
+    Parameters
+    ----------
+    f : dataclasses.Field
+        The setting, as described by `setting`.
+    value : object
+        Its value.
+    comments : bool
+        Put its meaning above it.
+
+    Returns
+    -------
+    list of str
+        Lines.
+    """
     lines = []
     if comments and f.metadata.get("text"):
         choices = f.metadata.get("choices")
@@ -48,6 +82,26 @@ def toml_lines(f: Any, value: Any, comments: bool) -> list[str]:
 def updated(
     record: Any, settings: Mapping[str, Any], path: str, where: str, faults: list[ConfigError]
 ) -> Any:
+    """Return a copy of a record with other values, checked.
+
+    Parameters
+    ----------
+    record : dataclass
+        A record of settings.
+    settings : Mapping
+        New values, nested as in the TOML file.
+    path : str
+        Sections that lead to the record, for messages.
+    where : str
+        Origin of the values, for messages.
+    faults : list of ConfigError
+        What is wrong is added here.
+
+    Returns
+    -------
+    dataclass
+        The new record.
+    """
     known = {f.name: f for f in fields(record)}
     hints = get_type_hints(type(record))
     changes: dict[str, Any] = {}
