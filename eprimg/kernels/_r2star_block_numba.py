@@ -228,9 +228,9 @@ def finish(w, bits, n, start, span, largest, codes):
 
 
 @njit(**OPTIONS)  # pragma: no cover
-def write(output, w, members, first, filled, straight):
+def write(output, w, members, first, filled):
     """Put one row of results into its output."""
-    if straight:
+    if members.size == 0:
         part = output[first : first + filled]
         for v in range(filled):
             part[v] = w[v]

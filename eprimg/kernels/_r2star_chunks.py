@@ -59,6 +59,23 @@ def for_kernel(outputs: Outputs) -> tuple[Outputs, NDArray[np.int16], NDArray[np
     return (*outputs[:4], *outputs[6:9]), outputs[4], outputs[5]
 
 
+def evenly_spaced(times: NDArray[np.float64]) -> bool:
+    """Tell whether powers of one exponential give the decay at all echo times.
+
+    Parameters
+    ----------
+    times : ndarray of float64, shape (n_echoes,)
+        Echo times in any unit, strictly rising.
+
+    Returns
+    -------
+    bool
+        True where no echo is further than 1e-13 of the whole from its place.
+    """
+    places = (times - times[0]) / (times[-1] - times[0])
+    return bool(np.all(np.abs(places - np.linspace(0.0, 1.0, times.size)) < 1e-13))
+
+
 def processors() -> int:
     """Return how many processors this process may run on."""
     if hasattr(os, "sched_getaffinity"):

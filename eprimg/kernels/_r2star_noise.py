@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eprimg.kernels import _r2star_rician_numpy as rician_numpy
-from eprimg.kernels._r2star_chunks import Outputs
+from eprimg.kernels._r2star_chunks import Outputs, evenly_spaced, for_kernel
 from eprimg.kernels._r2star_magnitude import MagnitudeTable, mean_magnitude
-from eprimg.kernels._r2star_result import R2StarReason
+from eprimg.kernels._r2star_result import CODES, R2StarReason
 
-__all__ = ["NoiseModel", "fit_with_noise"]
+__all__ = ["NoiseModel", "PlainFit", "fit_with_noise"]
 
 PlainFit = Callable[[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], Outputs], None]
 """Fits rows of samples at these echo times, where the mask (empty: all) says so, into outputs."""
@@ -24,6 +24,8 @@ _ALL.flags.writeable = False
 _PASSES = 2
 _FLOATS = (0, 1, 2, 3, 6, 7, 8)
 _N_ECHOES, _REASON, _SATURATED = 4, 5, 9
+_FITTED = (int(R2StarReason.OK), int(R2StarReason.NOT_CONVERGED))
+_REFUSALS = (int(R2StarReason.NO_SIGMA), int(R2StarReason.LOW_SIGNAL))
 
 
 class NoiseModel(NamedTuple):
@@ -41,6 +43,8 @@ class NoiseModel(NamedTuple):
         Echoes that are always kept.
     compiled : bool
         Use the compiled fit.
+    nlls : bool or None
+        The compiled fit that leaves echoes out is non-linear or log-linear; None: there is none.
     """
 
     rician: bool
@@ -49,6 +53,7 @@ class NoiseModel(NamedTuple):
     low_signal_sigmas: float
     min_echoes: int
     compiled: bool
+    nlls: bool | None = None
 
 
 def fit_with_noise(
@@ -80,7 +85,7 @@ def fit_with_noise(
         Results in the order of `R2StarFit`.
     """
     plain(samples, times, mask, outputs)
-    reason, first = outputs[_REASON], samples[:, 0]
+    reason = outputs[_REASON]
     kept = np.full(len(samples), times.size)
     # A late sample of zero is a magnitude that was rounded: it lies below the noise, no more.
     zero = np.flatnonzero(reason == R2StarReason.NON_POSITIVE)
@@ -88,14 +93,20 @@ def fit_with_noise(
     kept[zero] = np.argmin(samples[zero] > 0.0, axis=1)
     zero = zero[kept[zero] >= model.min_echoes]
     _fit_groups(plain, samples, times, zero, kept, outputs)
-    fitted = (reason == R2StarReason.OK) | (reason == R2StarReason.NOT_CONVERGED)
-    with np.errstate(invalid="ignore"):
-        known = np.isfinite(sigma) & (sigma > 0.0)
-        low = first <= _magnitude_at(model.low_signal_sigmas, model.table) * sigma
-    _refuse(outputs, fitted & ~known, R2StarReason.NO_SIGMA)
-    _refuse(outputs, fitted & known & low, R2StarReason.LOW_SIGNAL)
+    lowest = _magnitude_at(model.low_signal_sigmas, model.table)
+    if model.compiled:
+        _floor_kernel("refuse_low")(
+            samples, sigma, lowest, *for_kernel(outputs), _FITTED, *_REFUSALS
+        )
+    else:
+        fitted = np.isin(reason, _FITTED)
+        with np.errstate(invalid="ignore"):
+            known = np.isfinite(sigma) & (sigma > 0.0)
+            low = ~(samples[:, 0] > lowest * sigma)
+        _refuse(outputs, fitted & ~known, R2StarReason.NO_SIGMA)
+        _refuse(outputs, fitted & known & low, R2StarReason.LOW_SIGNAL)
     if model.rician:
-        rows = np.flatnonzero(fitted & known & ~low)
+        rows = np.flatnonzero(np.isin(reason, _FITTED))
         _fit_rician(samples, times, rows, sigma, model, outputs)
     else:
         _truncate(plain, samples, times, kept, sigma, model, outputs)
@@ -144,11 +155,14 @@ def _truncate(
 ) -> None:
     """Leave out the echoes that the fit itself puts below the noise, and fit again."""
     lowest = _magnitude_at(model.truncate_sigmas, model.table)
+    if model.compiled and model.nlls is not None:
+        _truncate_compiled(samples, times, kept, lowest * sigma, model, outputs)
+        return
     part: NDArray[np.intp] | slice = slice(None)
     for _ in range(_PASSES):
         with np.errstate(all="ignore"):
-            rate = outputs[0][part]
-            limit = (lowest * sigma[part]).astype(rate.dtype)
+            rate = outputs[0][part].astype(np.float64)
+            limit = lowest * sigma[part]
             # The echo time at which the fitted decay meets the limit is fall / rate.  A rising fit
             # leaves nothing out, nor does a failed one, which is NaN.
             fall = np.log(outputs[1][part] / limit)
@@ -165,6 +179,28 @@ def _truncate(
         part = rows
 
 
+def _truncate_compiled(
+    samples: NDArray[Any],
+    times: NDArray[np.float64],
+    kept: NDArray[np.intp],
+    limit: NDArray[np.float64],
+    model: NoiseModel,
+    outputs: Outputs,
+) -> None:
+    _floor_kernel("truncate_chunk")(
+        samples,
+        times,
+        evenly_spaced(times),
+        model.nlls,
+        limit,
+        kept,
+        model.min_echoes,
+        _PASSES,
+        *for_kernel(outputs),
+        CODES,
+    )
+
+
 def _fit_rician(
     samples: NDArray[Any],
     times: NDArray[np.float64],
@@ -179,7 +215,7 @@ def _fit_rician(
     r2star, s0, se, r2, n_echoes, reason, s0_se, cov, rmse, _ = outputs
     n, start, span = times.size, float(times[0]), float(times[-1] - times[0])
     tau = (times - start) / span
-    even = bool(np.all(np.abs(tau - np.linspace(0.0, 1.0, n)) < 1e-13))
+    even = evenly_spaced(times)
     noise = sigma[rows]
     z = np.ascontiguousarray(samples[rows].astype(np.float64) / noise[:, None])
     rate = r2star[rows].astype(np.float64) * span
@@ -214,6 +250,13 @@ def _fit_rician(
         status == rician_numpy.AT_BOUND, R2StarReason.AT_BOUND, R2StarReason.NOT_CONVERGED
     )
     reason[rows] = np.where(good, R2StarReason.OK, failed)
+
+
+def _floor_kernel(name: str) -> Callable[..., None]:
+    # By name: a type checker that follows numba would find nothing typed there.
+    module = importlib.import_module("eprimg.kernels._r2star_floor_numba")
+    kernel: Callable[..., None] = getattr(module, name)
+    return kernel
 
 
 def _rician_kernel(compiled: bool) -> Callable[..., None]:

@@ -50,7 +50,7 @@ from eprimg.kernels._r2star_block_numba import (
 )
 from eprimg.kernels._r2star_even_numba import ROWS32, even_residuals, horner_moments, quick_start
 
-__all__ = ["fit_chunk"]
+__all__ = ["fit_block", "fit_chunk", "scratch_of"]
 
 MAX_ITERATIONS = 100
 # From here on every other step halves the bracket, so that even a nearly flat minimum is reached.
@@ -251,6 +251,57 @@ def _fit_loglin(y, tau, even, n, w, bits):
 
 
 @njit(**OPTIONS)  # pragma: no cover
+def fit_block(signal, tau, even, start, span, nlls, members, first, filled, scratch, outputs):
+    """Fit up to `BLOCK` voxels at their first ``tau.size`` echoes.
+
+    They are the `members`, or, where there are none, those from `first` on.
+    """
+    values, n_echoes, reason, codes = outputs
+    w, y, bits, y32, w32 = scratch
+    n = tau.size
+    straight = members.size == 0
+    if straight:
+        block = signal[first : first + filled]
+        for i in range(n):
+            echo = y[i * BLOCK : (i + 1) * BLOCK]
+            for v in range(filled):
+                echo[v] = block[v, i]
+    else:
+        for v in range(filled):
+            for i in range(n):
+                y[i * BLOCK + v] = signal[members[v], i]
+    narrow = normalise(y, n, w, codes)
+    if nlls:
+        _fit_nlls(y, tau, even, narrow, n, w, bits, y32, w32)
+    else:
+        _fit_loglin(y, tau, even, n, w, bits)
+    r2star, s0, se, r2, s0_se, cov, rmse = values
+    finish(w, bits, n, start, span, np.float64(np.finfo(r2star.dtype).max), codes)
+    write(r2star, w[RATE * BLOCK :], members, first, filled)
+    write(s0, w[AMPLITUDE * BLOCK :], members, first, filled)
+    write(se, w[SE * BLOCK :], members, first, filled)
+    write(r2, w[RSS * BLOCK :], members, first, filled)
+    write(s0_se, w[S0_SE * BLOCK :], members, first, filled)
+    write(cov, w[COV * BLOCK :], members, first, filled)
+    write(rmse, w[RMSE * BLOCK :], members, first, filled)
+    write(reason, w[CODE * BLOCK :], members, first, filled)
+    for v in range(BLOCK):
+        w[STEP * BLOCK + v] = n if w[CODE * BLOCK + v] == codes[0] else 0
+    write(n_echoes, w[STEP * BLOCK :], members, first, filled)
+
+
+@njit(**OPTIONS)  # pragma: no cover
+def scratch_of(n):
+    return (
+        np.ones(ROWS * BLOCK),
+        np.ones(n * BLOCK),
+        np.empty(BLOCK, np.int64),
+        np.ones(3 * n * BLOCK, np.float32),
+        np.ones(ROWS32 * BLOCK, np.float32),
+    )
+
+
+@njit(**OPTIONS)  # pragma: no cover
 def fit_chunk(signal, tau, even, start, span, nlls, mask, values, n_echoes, reason, codes):
     """Fit the voxels of one chunk and write the results in place.
 
@@ -276,61 +327,27 @@ def fit_chunk(signal, tau, even, start, span, nlls, mask, values, n_echoes, reas
         Reason codes OK, MASKED, NON_FINITE, NON_POSITIVE, NOT_CONVERGED.
     """
     masked = codes[1]
-    r2star, s0, se, r2, s0_se, cov, rmse = values
     n_voxels, n = signal.shape
-    w = np.ones(ROWS * BLOCK)
-    y = np.ones(n * BLOCK)
-    bits = np.empty(BLOCK, np.int64)
-    y32 = np.ones(3 * n * BLOCK, np.float32)
-    w32 = np.ones(ROWS32 * BLOCK, np.float32)
+    scratch = scratch_of(n)
+    outputs = (values, n_echoes, reason, codes)
     members = np.zeros(BLOCK, np.int64)
-    use_mask = mask.size > 0
-    straight = not use_mask
-    largest = np.float64(np.finfo(r2star.dtype).max)
-    voxel = first = 0
-    while voxel < n_voxels:
-        filled = 0
-        if use_mask:
-            while filled < BLOCK and voxel < n_voxels:
-                if mask[voxel]:
-                    members[filled] = voxel
-                    filled += 1
-                else:
-                    reason[voxel] = masked
-                    n_echoes[voxel] = 0
-                    for output in values:
-                        output[voxel] = np.nan
-                voxel += 1
-        else:
+    if mask.size == 0:
+        for voxel in range(0, n_voxels, BLOCK):
             filled = min(BLOCK, n_voxels - voxel)
-            first = voxel
-            voxel += filled
-        if filled == 0:
-            break
-        if straight:
-            block = signal[first:voxel]
-            for i in range(n):
-                echo = y[i * BLOCK : (i + 1) * BLOCK]
-                for v in range(filled):
-                    echo[v] = block[v, i]
+            fit_block(
+                signal, tau, even, start, span, nlls, members[:0], voxel, filled, scratch, outputs
+            )
+        return
+    filled = 0
+    for voxel in range(n_voxels):
+        if mask[voxel]:
+            members[filled] = voxel
+            filled += 1
         else:
-            for v in range(filled):
-                for i in range(n):
-                    y[i * BLOCK + v] = signal[members[v], i]
-        narrow = normalise(y, n, w, codes)
-        if nlls:
-            _fit_nlls(y, tau, even, narrow, n, w, bits, y32, w32)
-        else:
-            _fit_loglin(y, tau, even, n, w, bits)
-        finish(w, bits, n, start, span, largest, codes)
-        write(r2star, w[RATE * BLOCK :], members, first, filled, straight)
-        write(s0, w[AMPLITUDE * BLOCK :], members, first, filled, straight)
-        write(se, w[SE * BLOCK :], members, first, filled, straight)
-        write(r2, w[RSS * BLOCK :], members, first, filled, straight)
-        write(s0_se, w[S0_SE * BLOCK :], members, first, filled, straight)
-        write(cov, w[COV * BLOCK :], members, first, filled, straight)
-        write(rmse, w[RMSE * BLOCK :], members, first, filled, straight)
-        write(reason, w[CODE * BLOCK :], members, first, filled, straight)
-        for v in range(BLOCK):
-            w[STEP * BLOCK + v] = n if w[CODE * BLOCK + v] == codes[0] else 0
-        write(n_echoes, w[STEP * BLOCK :], members, first, filled, straight)
+            reason[voxel] = masked
+            n_echoes[voxel] = 0
+            for output in values:
+                output[voxel] = np.nan
+        if filled == BLOCK or (voxel == n_voxels - 1 and filled > 0):
+            fit_block(signal, tau, even, start, span, nlls, members, 0, filled, scratch, outputs)
+            filled = 0

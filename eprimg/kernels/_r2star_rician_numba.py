@@ -19,6 +19,8 @@ __all__ = ["fit_rows"]
 
 MAX_ITERATIONS = 200
 TOLERANCE = 1e-5
+# After a step below NEAR the next one, when it is below LAST_STEP, is the last.
+NEAR, LAST_STEP = 3e-3, 1e-4
 RATE_MIN = -15.0
 FALL_MAX = 8.0
 LOG_LOW = -40.0
@@ -168,12 +170,30 @@ def _fit_rows(z, tau, even, cubics, per_unit, reach, n_coils, log_amplitude, rat
                 and abs(trial_r - best_r) <= TOLERANCE * (1.0 + abs(best_r))
                 and np.isfinite(cost)
             )
+            near = abs(trial_a - best_a) <= NEAR and abs(trial_r - best_r) <= NEAR * (
+                1.0 + abs(best_r)
+            )
+            before = cost
             if c <= cost:
                 cost, best_a, best_r = c, trial_a, trial_r
                 g0, g1, h00, h01, h11 = t0, t1, t00, t01, t11
                 damping *= 0.1
                 if damping < 1e-12:
                     damping = 0.0
+                if near and np.isfinite(before):
+                    # Newton's steps shrink as squares: the next one is below the tolerance's reach,
+                    # and need not be looked at before it is taken.
+                    det = h00 * h11 - h01 * h01
+                    move_a = (h11 * g0 - h01 * g1) / det
+                    move_r = (h00 * g1 - h01 * g0) / det
+                    if (
+                        abs(move_a) <= LAST_STEP
+                        and abs(move_r) <= LAST_STEP * (1.0 + abs(best_r))
+                        and best_r + move_r < top
+                    ):
+                        best_a += move_a
+                        best_r += move_r
+                        done = True
             else:
                 damping = min(damping * 10.0, 1e12) if damping > 0.0 else DAMPING
             if done:

@@ -12,7 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from eprimg.errors import InputError
 from eprimg.kernels import _r2star_checks as checks
-from eprimg.kernels._r2star_chunks import Chunk, Outputs, chunks, for_kernel, processors, share
+from eprimg.kernels._r2star_chunks import (
+    Chunk,
+    Outputs,
+    chunks,
+    evenly_spaced,
+    for_kernel,
+    processors,
+    share,
+)
 from eprimg.kernels._r2star_closed import arlo, irls
 from eprimg.kernels._r2star_magnitude import magnitude_table
 from eprimg.kernels._r2star_noise import NoiseModel, fit_with_noise
@@ -24,9 +32,8 @@ from eprimg.kernels.signal_noise import estimate_sigma
 __all__ = ["R2STAR_REASON_TEXT", "R2StarFit", "R2StarReason", "fit_r2star"]
 
 # Samples per chunk: small enough to stay in the cache and far below a tenth of any real input.
-_SAMPLES = {"numba": 131_072, "numpy": 16_384}
+_SAMPLES = {"numba": 524_288, "numpy": 16_384}
 _METHODS = ("nlls", "irls", "loglin", "arlo")
-_EVEN = 1e-13
 # Header times are rounded to a few microseconds; ARLO's integrals need no more than this.
 _ARLO_EVEN = 5e-3
 _SATURATED = 2.0
@@ -194,7 +201,7 @@ def fit_r2star(
         )
     dtype = np.dtype(np.float64 if stack.dtype == np.float64 else np.float32)
     settings = _Noise(noise, n_coils, truncate_sigmas, min_echoes, low_signal_sigmas)
-    level = _checked_noise(settings, method, stack, times, chosen, sigma)
+    level = _checked_noise(settings, method, stack, times, chosen, sigma, backend)
 
     # Walk memory in its own order, whatever the order of the leading axes (nibabel: x fastest).
     leading = stack.ndim - 1
@@ -211,7 +218,9 @@ def fit_r2star(
         _refuse_all(outputs, chosen)
     elif outputs[0].size > 0:
         name, kernel = _kernel(backend)
-        per_chunk = max(64, _SAMPLES[name] // stack.shape[-1])
+        # The fit under noise has float64 tables of its own.
+        samples_per_chunk = _SAMPLES[name] // (4 if name == "numba" and noise == "rician" else 1)
+        per_chunk = max(64, samples_per_chunk // stack.shape[-1])
         plain = partial(_fit_rows, kernel, method)
         model = _model(settings, method, compiled=name == "numba")
         saturated_per_s = _SATURATED / times[0]
@@ -283,7 +292,7 @@ def _fit_rows(
                 CODES,
             )
         return
-    even = bool(np.all(np.abs(tau - np.linspace(0.0, 1.0, tau.size)) < _EVEN))
+    even = evenly_spaced(times)
     samples = samples.view()
     samples.flags.writeable = False
     kernel(samples, tau, even, start, span, method == "nlls", mask, *for_kernel(outputs), CODES)
@@ -313,6 +322,7 @@ def _checked_noise(
     times: NDArray[np.float64],
     mask: NDArray[np.bool_] | None,
     sigma: float | NDArray[np.floating] | None,
+    backend: Literal["auto", "numba", "numpy"],
 ) -> float | NDArray[np.float64] | None:
     """Check what belongs to the noise; return its level, estimated where none was given."""
     mode = settings.mode
@@ -348,7 +358,7 @@ def _checked_noise(
         return checks.checked_sigma(sigma, stack.shape[:-1])
     if stack.size == 0 or times.size < 2:
         return 1.0  # nothing is fitted
-    found = estimate_sigma(stack, mask, coils, "auto", echo_times_s=times)
+    found = estimate_sigma(stack, mask, coils, "auto", echo_times_s=times, backend=backend)
     if found.sigma is None:
         raise InputError(
             f"the noise level cannot be estimated: {found.reason}",
@@ -370,6 +380,7 @@ def _model(settings: _Noise, method: str, *, compiled: bool) -> NoiseModel | Non
         low_signal_sigmas=float(settings.low_signal_sigmas),
         min_echoes=max(int(settings.min_echoes), 3 if method == "arlo" else 2),
         compiled=compiled,
+        nlls={"nlls": True, "loglin": False}.get(method),
     )
 
 

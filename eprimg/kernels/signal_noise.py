@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eprimg.kernels import _r2star_checks as checks
-from eprimg.kernels._r2star_chunks import Outputs, for_kernel
+from eprimg.kernels._r2star_chunks import Outputs, evenly_spaced, for_kernel
 from eprimg.kernels._r2star_magnitude import magnitude_table, mean_magnitude, variance_of_magnitude
-from eprimg.kernels._r2star_noise import NoiseModel, fit_with_noise
-from eprimg.kernels._r2star_numpy import fit_chunk
+from eprimg.kernels._r2star_noise import NoiseModel, PlainFit, fit_with_noise
+from eprimg.kernels._r2star_numpy import fit_chunk as fit_chunk_numpy
 from eprimg.kernels._r2star_result import CODES, R2StarReason
 
 __all__ = ["SigmaEstimate", "estimate_sigma"]
@@ -23,6 +25,8 @@ _TAIL = 0.01
 """Part of true air voxels that is given up at each of the two ends of the selection."""
 
 _STARTS = 40
+_LOOKED_AT = 6000
+"""Voxels whose distribution is compared with that of air."""
 _ITERATIONS = 100
 _SHARE_OF_AIR = 0.005
 """Fewer voxels than this part of the field are no background."""
@@ -66,6 +70,7 @@ def estimate_sigma(
     method: Literal["background", "late-echoes", "auto"] = "auto",
     *,
     echo_times_s: Sequence[float] | NDArray[np.floating] | None = None,
+    backend: Literal["auto", "numba", "numpy"] = "auto",
 ) -> SigmaEstimate:
     r"""Estimate the noise of the real and of the imaginary part from magnitudes alone.
 
@@ -82,6 +87,8 @@ def estimate_sigma(
         ``"auto"``: background, and late echoes where that fails.
     echo_times_s : array_like of float, shape (n_echoes,), optional
         Echo times in seconds; needed for the late echoes.
+    backend : {"auto", "numba", "numpy"}, default "auto"
+        As for `eprimg.kernels.r2star.fit_r2star`.
 
     Returns
     -------
@@ -150,7 +157,10 @@ def estimate_sigma(
     if times is None:
         reasons.append("late echoes cannot be read without their times")
         return _nothing("; ".join(reasons))
-    found = _from_late_echoes(_picked(samples, chosen, "late-echoes"), times, coils)
+    rows = _picked(samples, chosen, "late-echoes")
+    if samples.dtype != np.float64:  # the variant of the fit that the stack itself needs
+        rows = rows.astype(np.float32)
+    found = _from_late_echoes(rows, times, coils, _kernel(backend))
     if found.sigma is not None:
         return found
     return _nothing("; ".join([*reasons, found.reason]))
@@ -170,18 +180,21 @@ def _picked(
     # Index by coordinates: a stack in another memory order is not copied whole.
     index = np.unravel_index(where, samples.shape[:-1]) if samples.ndim > 1 else ()
     rows = np.asarray(samples[index], dtype=np.float64).reshape(-1, samples.shape[-1])
-    return rows[np.isfinite(rows).all(axis=1) & (rows >= 0.0).all(axis=1)]
+    good = np.ones(len(rows), np.bool_)
+    for echo in rows.T:  # one long pass per echo is quicker than many short ones
+        good &= (echo >= 0.0) & (echo < np.inf)
+    return rows[good]
 
 
 def _from_background(rows: NDArray[np.float64], n_coils: int) -> SigmaEstimate:
     # Late, so that a plain fit of R2* loads no scipy.
     from scipy.special import gammainc, gammaincinv
 
-    zero = (rows == 0.0).all(axis=1)
-    signal = rows[~zero]
+    power = 0.5 / rows.shape[1] * np.einsum("ij,ij->i", rows, rows)
+    zero = power == 0.0
+    signal, power = rows[~zero], power[~zero]
     if len(signal) < _FEWEST_VOXELS:
         return _nothing(f"only {len(signal)} voxels outside the tissue hold a signal")
-    power = 0.5 * (signal**2).mean(axis=1)
     order = np.argsort(power, kind="stable")
     power = power[order]
     summed = np.concatenate(([0.0], np.cumsum(power)))
@@ -201,8 +214,9 @@ def _from_background(rows: NDArray[np.float64], n_coils: int) -> SigmaEstimate:
         if n < max(_FEWEST_VOXELS, _SHARE_OF_AIR * len(rows)) or abs(sigma - seen) < 1e-9 * sigma:
             continue
         seen = sigma
+        some = order[first : last : max(1, n // _LOOKED_AT)]
         if (best is None or n > best[0]) and _looks_like_air(
-            signal[order[first:last]] / sigma, n_coils, grain / sigma
+            signal[some] / sigma, n_coils, grain / sigma
         ):
             best = (n, sigma)
     if best is None:
@@ -237,31 +251,37 @@ def _looks_like_air(z: NDArray[np.float64], n_coils: int, grain: float) -> bool:
     """Tell whether samples over sigma have the quartiles of noise, and no echo is weaker."""
     from scipy.special import gammaincinv
 
+    echoes = np.sqrt(np.einsum("ij,ij->j", z, z) / len(z))
+    if np.ptp(echoes) > (_ODD_ECHO + 4.0 / np.sqrt(len(z))) * echoes.mean():
+        return False
     expected = np.sqrt(2.0 * gammaincinv(n_coils, np.array(_QUARTILES)))
     allowed = expected * (_ODD_QUARTILE + 4.0 / np.sqrt(z.size)) + grain
-    if np.any(np.abs(np.quantile(z, _QUARTILES) - expected) > allowed):
-        return False
-    echoes = np.sqrt((z**2).mean(axis=0))
-    return bool(np.ptp(echoes) <= (_ODD_ECHO + 4.0 / np.sqrt(len(z))) * echoes.mean())
+    return bool(np.all(np.abs(np.quantile(z, _QUARTILES) - expected) <= allowed))
 
 
 def _from_late_echoes(
-    rows: NDArray[np.float64], times: NDArray[np.float64], n_coils: int
+    rows: NDArray[np.floating],
+    times: NDArray[np.float64],
+    n_coils: int,
+    kernel: Callable[..., None],
 ) -> SigmaEstimate:
     n = times.size
+    plain = partial(_plain, kernel)
     if n < _FEWEST_ECHOES:
         return _nothing(f"{n} echoes are too few to tell scatter from decay")
     rows = rows[(rows > 0.0).all(axis=1)]
     if len(rows) < _FEWEST_VOXELS:
         return _nothing(f"only {len(rows)} voxels with signal")
-    outputs = _outputs(len(rows))
-    _plain(rows, times, _ALL, outputs)
+    outputs = _outputs(len(rows), rows.dtype)
+    plain(rows, times, _ALL, outputs)
     sigma = float(np.nanmedian(outputs[8])) * np.sqrt(n / (n - 2.0))
     # Where the decay is exact there is nothing but rounding, which is no noise.
     if not sigma > 1e-6 * float(np.median(rows[:, 0])):
         return _nothing("the samples lie on their decay: there is no scatter to read")
     for _ in range(_ITERATIONS):
-        quotients = _late_quotients(rows, times, sigma, n_coils, outputs)
+        quotients = _late_quotients(
+            plain, rows, times, sigma, n_coils, kernel is not fit_chunk_numpy, outputs
+        )
         if quotients.size < _FEWEST_VOXELS:
             return _nothing(f"only {quotients.size} voxels rise above the noise in the first echo")
         factor = float(np.sqrt(np.median(quotients)))
@@ -274,10 +294,12 @@ def _from_late_echoes(
 
 
 def _late_quotients(
-    rows: NDArray[np.float64],
+    plain: PlainFit,
+    rows: NDArray[np.floating],
     times: NDArray[np.float64],
     sigma: float,
     n_coils: int,
+    compiled: bool,
     outputs: Outputs,
 ) -> NDArray[np.float64]:
     """Scatter of the later half of the echoes over what `sigma` predicts, per voxel; median 1."""
@@ -288,10 +310,10 @@ def _late_quotients(
         truncate_sigmas=0.0,
         low_signal_sigmas=_LOW_SIGMAS,
         min_echoes=2,
-        compiled=False,
+        compiled=compiled,
     )
     noise = np.full(len(rows), sigma)
-    fit_with_noise(_plain, rows, times, _ALL, noise, model, outputs)
+    fit_with_noise(plain, rows, times, _ALL, noise, model, outputs)
     r2star, s0, reason = outputs[0], outputs[1], outputs[5]
     used = (reason == R2StarReason.OK) | (reason == R2StarReason.AT_BOUND)
     gone = (reason == R2StarReason.AT_BOUND)[used]
@@ -317,12 +339,28 @@ def _late_quotients(
     return usable
 
 
-def _outputs(n: int) -> Outputs:
-    kinds = ("f8", "f8", "f8", "f8", "i2", "u1", "f8", "f8", "f8", "?")
+def _outputs(n: int, dtype: np.dtype[Any]) -> Outputs:
+    kinds = (dtype, dtype, dtype, dtype, "i2", "u1", dtype, dtype, dtype, "?")
     return tuple(np.empty(n, kind) for kind in kinds)
 
 
+def _kernel(backend: str) -> Callable[..., None]:
+    """Choose the plain fit: compiled where that can be had."""
+    if backend == "numpy":
+        return fit_chunk_numpy
+    try:
+        # By name: a type checker that follows numba would find nothing typed there.
+        module = importlib.import_module("eprimg.kernels._r2star_numba")
+    except ImportError:
+        if backend == "numba":
+            raise
+        return fit_chunk_numpy
+    compiled: Callable[..., None] = module.fit_chunk
+    return compiled
+
+
 def _plain(
+    kernel: Callable[..., None],
     samples: NDArray[Any],
     times: NDArray[np.float64],
     mask: NDArray[np.bool_],
@@ -330,4 +368,6 @@ def _plain(
 ) -> None:
     start, span = float(times[0]), float(times[-1] - times[0])
     tau = (times - start) / span
-    fit_chunk(samples, tau, False, start, span, True, mask, *for_kernel(outputs), CODES)
+    samples = samples.view()
+    samples.flags.writeable = False  # numba compiles one variant for each kind of array
+    kernel(samples, tau, evenly_spaced(times), start, span, True, mask, *for_kernel(outputs), CODES)

@@ -26,6 +26,7 @@ ECHO_TIMES_S = np.linspace(1.2e-3, 14e-3, 8)
 SHAPE = (60, 256, 256)
 SCIPY_VOXELS = 4000
 TEDANA_VOXELS = 2000
+_UNEVEN = "nlls, uneven echoes, 1 thread"
 
 _MEMORY = """
 import sys
@@ -134,7 +135,7 @@ def main() -> dict[str, dict[str, object]]:
 
     copy_s = best(signal.copy, 9)
     rows["one copy of 256x256x60x8 float32"] = {"seconds": copy_s, "text": f"{copy_s * 1e3:.1f} ms"}
-    speed = {}
+    speed: dict[object, float] = {}
     for threads in (1, 2):
         seconds = best(lambda t=threads: fit_r2star(signal, ECHO_TIMES_S, threads=t), 5)
         speed[threads] = n / seconds
@@ -143,18 +144,26 @@ def main() -> dict[str, dict[str, object]]:
             "voxels_per_s": n / seconds,
             "copies": seconds / copy_s,
             "text": f"{seconds:.3f} s = {seconds / copy_s:.1f} copies; {n / seconds / 1e6:.1f} M "
-            "voxel/s" + ("; goal <= 40 copies" if threads == 2 else ""),
+            "voxel/s" + ("; goal <= 8 copies" if threads == 2 else ""),
         }
     part = signal[:8]
     for name, times, options in (
-        ("nlls, uneven echoes, 1 thread", ECHO_TIMES_S**1.1, {}),
+        (_UNEVEN, ECHO_TIMES_S**1.1, {}),
         ("loglin, 1 thread", ECHO_TIMES_S, {"method": "loglin"}),
         ("nlls, numpy path, 1 thread", ECHO_TIMES_S, {"backend": "numpy"}),
     ):
         chosen = part[:2] if "backend" in options else part
         seconds = best(lambda c=chosen, t=times, o=options: fit_r2star(c, t, threads=1, **o), 2)
-        rate = chosen[..., 0].size / seconds
+        speed[name] = rate = chosen[..., 0].size / seconds
         rows[name] = {"voxels_per_s": rate, "text": f"{rate / 1e6:.2f} M voxel/s"}
+    # sigma is estimated in every call, as in `eprimg run`
+    plain = best(lambda: fit_r2star(part, ECHO_TIMES_S, threads=1), 5)
+    for noise, goal in (("truncate", 2), ("rician", 10)):
+        seconds = best(lambda n=noise: fit_r2star(part, ECHO_TIMES_S, threads=1, noise=n), 3)
+        rows[f"nlls, {noise}, sigma estimated, 1 thread"] = {
+            "ratio": seconds / plain,
+            "text": f"{seconds / plain:.1f} times plain nlls; goal <= {goal}",
+        }
 
     flat = signal.reshape(-1, ECHO_TIMES_S.size)
     rate = SCIPY_VOXELS / best(lambda: scipy_loop(flat[:SCIPY_VOXELS]), 2)
@@ -162,7 +171,7 @@ def main() -> dict[str, dict[str, object]]:
         "voxels_per_s": rate,
         "ratio": speed[1] / rate,
         "text": f"{rate / 1e3:.1f} k voxel/s; nlls on 1 thread is {speed[1] / rate:.0f}x; goal "
-        ">= 300x",
+        ">= 1500x",
     }
     seconds = tedana_seconds(flat[:TEDANA_VOXELS])
     if seconds is None:
@@ -173,7 +182,7 @@ def main() -> dict[str, dict[str, object]]:
             "voxels_per_s": rate,
             "ratio": speed[1] / rate,
             "text": f"{rate / 1e3:.2f} k voxel/s; nlls on 1 thread is {speed[1] / rate:.0f}x; "
-            "goal >= 1000x",
+            "goal >= 10000x",
         }
 
     for backend, threads in (("numba", "1"), ("numba", "2"), ("numpy", "2")):
@@ -192,7 +201,7 @@ def main() -> dict[str, dict[str, object]]:
     }
     rows["fresh process: first call, compiled code cached"] = {
         "seconds": first,
-        "text": f"{first:.2f} s",
+        "text": f"{first:.2f} s; goal < 1.5 s with the import",
     }
 
     print("| R2* fit | result |")
