@@ -105,6 +105,7 @@ soak: dev
 validate: dev
 	$(BIN)/python -m tests.kernels.r2star_reference_object
 	$(BIN)/python -m tests.validation.phantom_page
+	$(BIN)/python -m tests.validation.fat_water_page
 
 clean:
 	rm -rf build docs/_build docs/reference/generated $(VENV)

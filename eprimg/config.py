@@ -19,6 +19,7 @@ from eprimg.errors import ConfigError, raise_faults
 
 __all__ = [
     "Config",
+    "FatWaterConfig",
     "MeasureConfig",
     "R2StarConfig",
     "ReadConfig",
@@ -52,6 +53,29 @@ class R2StarConfig:
         "R2* times the longest echo time above which late echoes sit in the noise floor and "
         "the value is flagged",
         low=0.1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FatWaterConfig:
+    """How a complex multi-echo series is fitted for fat, R2* and field offset."""
+
+    spectrum: str = setting(
+        "hamilton-2011-6",
+        "resonances of fat (resources/fat_spectra.toml)",
+        choices=("hamilton-2011-6", "hamilton-2011-9", "ren-2008-7"),
+    )
+    phase_sign: str = setting(
+        "detect",
+        "which way the stored phase turns: 1 where fat falls behind water, -1 the other way",
+        choices=("detect", "1", "-1"),
+    )
+    neighbourhood_mm: float = setting(
+        5.0,
+        "standard deviation of the neighbourhood whose field helps to tell water from fat; "
+        "0 treats every voxel alone",
+        low=0.0,
+        high=50.0,
     )
 
 
@@ -175,6 +199,7 @@ class Config:
 
     read: ReadConfig = field(default_factory=ReadConfig)
     r2star: R2StarConfig = field(default_factory=R2StarConfig)
+    fat_water: FatWaterConfig = field(default_factory=FatWaterConfig)
     register: RegisterConfig = field(default_factory=RegisterConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     measure: MeasureConfig = field(default_factory=MeasureConfig)

@@ -108,6 +108,8 @@ _U = {
     "ratio": Unit("", "1", "ratio"),
     "arbitrary": Unit("", "[arb'U]", "arbitrary"),
     "hu": Unit("hu", "[hnsf'U]", "HU"),
+    "percent": Unit("percent", "%", "%"),
+    "hz": Unit("hz", "Hz", "Hz"),
 }
 UNITS: Final[dict[str, Unit]] = _U
 
@@ -123,6 +125,10 @@ QUANTITIES: Final[dict[str, Quantity]] = {
         Quantity("hounsfield", "CT number", _U["hu"], _local("HU", "CT number")),
         Quantity("r2star", "R2*", _U["per_s"], Code("126395", "DCM", "R2*")),
         Quantity("s0", "S0", _U["arbitrary"], _local("S0", "MR signal at echo time zero")),
+        Quantity("pdff", "fat fraction", _U["percent"], Code("129100", "DCM", "Fat fraction")),
+        Quantity(
+            "field_map", "field map", _U["hz"], _local("FIELDMAP", "Offset of the water resonance")
+        ),
         Quantity("dr2star", "ΔR2*", _U["per_s"], _local("DR2STAR", "Change of R2*")),
         Quantity(
             "rr2star90",

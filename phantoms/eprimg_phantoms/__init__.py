@@ -6,5 +6,6 @@ reads the result.
 
 from eprimg_phantoms.make import make
 from eprimg_phantoms.scene import available_scenes, load_scene
+from eprimg_phantoms.vials import load_vials
 
-__all__ = ["available_scenes", "load_scene", "make"]
+__all__ = ["available_scenes", "load_scene", "load_vials", "make"]

@@ -21,7 +21,9 @@ console = Console(stderr=True)
 def make_command(
     scene: Annotated[str, typer.Argument(help="Built-in scene (see `list`) or a TOML file.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to create.")],
-    size: Annotated[str, typer.Option("--size", help="small or full.")] = "small",
+    size: Annotated[
+        str, typer.Option("--size", help="small or full; vials: tiny or small.")
+    ] = "small",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of noise and identifiers.")] = 1,
     ct: Annotated[bool, typer.Option("--ct", help="Also write the CT of the PET/CT.")] = False,
 ) -> None:
@@ -48,10 +50,11 @@ def make_command(
 @app.command("list")
 def list_command() -> None:
     """List the built-in scenes."""
-    from eprimg_phantoms.scene import available_scenes, load_scene
+    from eprimg_phantoms.scene import available_scenes
+    from eprimg_phantoms.vials import scene_title
 
     for name in available_scenes():
-        typer.echo(f"{name}: {load_scene(name).title}")
+        typer.echo(f"{name}: {scene_title(name)}")
 
 
 @app.command("compare")

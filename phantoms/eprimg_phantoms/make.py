@@ -16,9 +16,11 @@ from eprimg_phantoms.ct import acquire_ct, ct_grid
 from eprimg_phantoms.expected import TailTruth, tail_truth
 from eprimg_phantoms.geometry import SampleGrid
 from eprimg_phantoms.identity import Identity
+from eprimg_phantoms.make_vials import write_vials
 from eprimg_phantoms.mri import acquire, mr_grid
 from eprimg_phantoms.scene import Scene, load_scene
 from eprimg_phantoms.truth import MRObservation, PETObservation, build_truth
+from eprimg_phantoms.vials import VialScene, load_vials, scene_kind
 
 Progress = Callable[[str, float], None]
 Labels = npt.NDArray[np.uint8]
@@ -64,15 +66,16 @@ def make(
     Parameters
     ----------
     scene : str or pathlib.Path
-        Name of a built-in scene (``"abdomen"``) or a TOML file.
+        Name of a built-in scene (``"abdomen"``, ``"fat-water"``, ``"r2star-ladder"``) or a TOML
+        file.
     out : str or pathlib.Path
         Folder to create; it may exist if it is empty.
     size : str
-        ``"small"`` or ``"full"``.
+        ``"small"`` or ``"full"``; ``"tiny"`` or ``"small"`` for a scene of vials.
     seed : int
         Seed of noise and identifiers (0 or more). Equal seeds give equal files.
     with_ct : bool
-        Also write the CT of the PET/CT.
+        Also write the CT of the PET/CT (a scene of vials has none).
     progress : callable, optional
         Called with the name of the step and the fraction that is done.
 
@@ -88,7 +91,7 @@ def make(
     FileExistsError
         If the folder is not empty.
     """
-    what = load_scene(scene)
+    what = load_vials(scene) if scene_kind(scene) == "vials" else load_scene(scene)
     if size not in what.sizes:
         raise ValueError(f"no size {size!r}; sizes of scene {what.name!r}: {', '.join(what.sizes)}")
     if seed < 0:
@@ -97,13 +100,13 @@ def make(
     if root.exists() and any(root.iterdir()):
         raise FileExistsError(f"{root} is not empty")
     root.mkdir(parents=True, exist_ok=True)
+    who = Identity(what.name, size, seed)
+    tell = progress or (lambda *_: None)
     try:
-        _write(
-            _Writer(
-                what, size, Identity(what.name, size, seed), root, progress or (lambda *_: None)
-            ),
-            with_ct,
-        )
+        if isinstance(what, VialScene):
+            write_vials(what, who, root, tell)
+        else:
+            _write(_Writer(what, size, who, root, tell), with_ct)
     except BaseException:
         # A half-written study would look like a whole one to a reader.
         for part in ("dicom", "masks"):
