@@ -292,6 +292,7 @@ def fit_block(signal, tau, even, start, span, nlls, members, first, filled, scra
 
 @njit(**OPTIONS)  # pragma: no cover
 def scratch_of(n):
+    """Return the scratch arrays of `fit_block` for up to `n` echoes."""
     return (
         np.ones(ROWS * BLOCK),
         np.ones(n * BLOCK),
