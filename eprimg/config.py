@@ -20,6 +20,7 @@ from eprimg.errors import ConfigError, raise_faults
 __all__ = [
     "Config",
     "FatWaterConfig",
+    "IronConfig",
     "MeasureConfig",
     "R2StarConfig",
     "ReadConfig",
@@ -124,6 +125,16 @@ class MeasureConfig:
     tail_quantile: float = setting(
         0.90, "voxels above this quantile make the tail mean (rR2*,90)", low=0.5, high=0.99
     )
+    tail_references: tuple[str, ...] = setting(
+        ("spleen",),
+        "reference regions whose mean R2* the tail mean is divided by",
+        choices=("spleen", "blood", "muscle"),
+    )
+    blood_fraction: bool = setting(
+        False,
+        "divide the change of R2* by that of the blood region (a blood volume only while the "
+        "agent is in the vessels)",
+    )
     peak_diameter_mm: float = setting(
         12.4, "diameter of the SUVpeak sphere (12.4 mm is 1 mL)", low=1.0, high=50.0
     )
@@ -157,6 +168,22 @@ class MeasureConfig:
         "looked for",
         low=1.0,
         high=50.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IronConfig:
+    """How the change of R2* becomes an iron concentration; without a named model it does not."""
+
+    model: str = setting(
+        "",
+        "relaxivity model of resources/relaxivity.toml, or calibration; empty: no concentration",
+    )
+    calibration_file: str = setting(
+        "", "table of phantom vials (CSV) for the model named calibration"
+    )
+    calibration_curve: str = setting(
+        "linear", "curve through the vials", choices=("linear", "quadratic")
     )
 
 
@@ -203,6 +230,7 @@ class Config:
     register: RegisterConfig = field(default_factory=RegisterConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     measure: MeasureConfig = field(default_factory=MeasureConfig)
+    iron: IronConfig = field(default_factory=IronConfig)
     stratify: StratifyConfig = field(default_factory=StratifyConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     threads: int = setting(0, "threads of kernels and engines; 0 takes all cores", low=0)

@@ -120,6 +120,7 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
             )
             findings = made.findings
     elif stage == "measure":
+        from eprimg.io.relaxivity import load_relaxivity
         from eprimg.stages.measure import measure
 
         if case.lesions is None:
@@ -134,6 +135,7 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
             native=case.drawn_lesions or case.native_lesions,
             before=case.native_lesions,
             ids=asked.ids,
+            relaxivity=load_relaxivity(config.iron),
             progress=progress,
         )
         case = replace(

@@ -69,7 +69,7 @@ def peak_memory_mb() -> float:
 
 
 def settings_hash(config: Config, schemes: Sequence[TierScheme] | None = None) -> str:
-    """Hash the settings together with the content of the scheme and cohort files they name.
+    """Hash the settings together with the content of the files that they name.
 
     Parameters
     ----------
@@ -86,13 +86,16 @@ def settings_hash(config: Config, schemes: Sequence[TierScheme] | None = None) -
     Raises
     ------
     ConfigError
-        ``E_SCHEME`` or ``E_COHORT``.
+        ``E_SCHEME``, ``E_COHORT`` or ``E_IRON_MODEL``.
+    InputError
+        ``E_IRON_CALIBRATION``.
     """
+    from eprimg.io.relaxivity import load_relaxivity
     from eprimg.io.schemes import load_cohort, load_schemes
 
     cohorts = load_cohort(config.stratify.cohort_file) if config.stratify.cohort_file else ()
     applied = tuple(schemes) if schemes is not None else load_schemes(config.stratify)
-    text = f"{config.hash} {applied!r} {cohorts!r}"
+    text = f"{config.hash} {applied!r} {cohorts!r} {load_relaxivity(config.iron)!r}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -107,7 +110,7 @@ def check_settings(config: Config) -> None:
     Raises
     ------
     EprimgError
-        ``E_ENGINE``, ``E_CONFIG``, ``E_SCHEME`` or ``E_COHORT``.
+        ``E_ENGINE``, ``E_CONFIG``, ``E_SCHEME``, ``E_COHORT`` or ``E_IRON_...``.
     """
     from eprimg.engines.registrars.rigid_settings import load_profile
     from eprimg.registry import load_engine

@@ -194,3 +194,27 @@ def test_a_folder_is_run_with_facts(phantom: Path, tmp_path: Path) -> None:
         phantom / "dicom", tmp_path / "o", facts={"weight_kg": 81.0}, resume=True
     )
     assert not held.provenance.finished
+
+
+def test_iron_is_measured_by_the_model_that_the_settings_name(study) -> None:  # type: ignore[no-untyped-def]
+    half = pipeline.run(study, Config(), stop="segment")
+    # the digital abdomen is a 3 T scan
+    config = Config().with_assignments(["iron.model=knobloch2018-plasma-3t"])
+    case = pipeline.run(study, config, case=half, start="measure")
+    assert case.lesions is not None
+    for region in case.lesions.lesions:
+        change = region.measurement("dr2star", "median", "mr_post-mr_pre")
+        iron = region.measurement("iron_concentration", "median", "mr_post-mr_pre")
+        assert change is not None
+        assert iron is not None
+        inside = 0.26 <= change.value / 55.7 <= 4.2
+        assert (iron.value == iron.value) == inside, (region.name, change.value, iron.note)
+        if inside:
+            assert iron.value == pytest.approx(change.value / 55.7)
+    codes = {f.code for f in case.findings}
+    assert {"I_IRON_MODEL", "I_IRON_DOSE"} <= codes
+    assert "iron_median_mmol_per_l" in lesions_csv(case)
+    assert case.provenance.config_hash != pipeline.settings_hash(Config())
+    other = Config().with_assignments(["iron.model=knobloch2018-plasma-1t5"])
+    refused = pipeline.run(study, other, case=half, start="measure", stop="measure")
+    assert "E_IRON_FIELD" in {f.code for f in refused.findings}

@@ -233,7 +233,11 @@ def _steady(value: Any) -> Any:
 
 
 def _placeless(settings: dict[str, Any]) -> dict[str, Any]:
-    """Keep the names of scheme and cohort files and drop their folders."""
+    """Keep the names of scheme, cohort and calibration files and drop their folders."""
+    iron = settings.get("iron")
+    if isinstance(iron, dict) and iron.get("calibration_file"):
+        table = Path(str(iron["calibration_file"])).name
+        settings = {**settings, "iron": {**iron, "calibration_file": table}}
     section = settings.get("stratify")
     if not isinstance(section, dict):
         return settings

@@ -29,12 +29,17 @@ _SECTIONS = {
         "half_life_s": float,
     },
     "patient": {"weight_kg": float, "height_m": float, "sex": str},
+    "agent": {"instant": datetime, "dose_mg_fe": float, "earlier_instant": datetime},
     "masks": None,
 }
 
 
 _INSTANT = "injection_instant"
 """Name of ``injection.instant`` among the entered facts."""
+
+_MOST_IRON_MG = 2000.0
+"""More iron in one dose is taken for a wrong unit (a vial of ferumoxytol holds 510 mg).  House
+rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class StudyFile:
         Masks to read instead of those found in the folder.
     source : str
         File name, for messages.
+    agent : Mapping
+        Facts about the iron-oxide agent: ``instant``, ``dose_mg_fe``, ``earlier_instant``.
     """
 
     pseudonym: str = ""
@@ -79,6 +86,7 @@ class StudyFile:
     entered: Mapping[str, Any] = field(default_factory=dict)
     masks: tuple[MaskEntry, ...] = ()
     source: str = ""
+    agent: Mapping[str, Any] = field(default_factory=dict)
 
     def overrides(self) -> dict[str, Any]:
         """List everything that a user entered, for the record.
@@ -90,6 +98,7 @@ class StudyFile:
         """
         record: dict[str, Any] = {f"roles.{k}": str(v) for k, v in self.roles.items()}
         record |= dict(self.entered)
+        record |= {f"agent.{k}": v for k, v in self.agent.items()}
         record |= {f"masks.{n}": m.path.name for n, m in enumerate(self.masks, start=1)}
         return record
 
@@ -108,6 +117,7 @@ class StudyFile:
             "roles": {k: str(v) for k, v in self.roles.items()},
             "injection": {k: v for k, v in facts.items() if k not in patient},
             "patient": {k: v for k, v in facts.items() if k in patient},
+            "agent": dict(self.agent),
             "masks": [
                 {"path": str(m.path)}
                 | ({"on": m.on} if m.on else {})
@@ -225,8 +235,8 @@ def read_study_file(path: Path | str) -> StudyFile:
     Parameters
     ----------
     path : Path
-        TOML file with the sections ``pseudonym``, ``[roles]``, ``[injection]``, ``[patient]`` and
-        ``[[masks]]``; all are optional.
+        TOML file with the sections ``pseudonym``, ``[roles]``, ``[injection]``, ``[patient]``,
+        ``[agent]`` and ``[[masks]]``; all are optional.
 
     Returns
     -------
@@ -260,9 +270,10 @@ def parse_study_file(
     Parameters
     ----------
     content : Mapping
-        ``pseudonym`` and the sections ``roles``, ``injection``, ``patient`` and ``masks``, as in
-        the file.  The facts of ``injection`` and ``patient`` may also stand alone by the names
-        under which they are recorded, e.g. ``weight_kg``, ``dose_mbq``, ``injection_instant``.
+        ``pseudonym`` and the sections ``roles``, ``injection``, ``patient``, ``agent`` and
+        ``masks``, as in the file.  The facts of ``injection`` and ``patient`` may also stand alone
+        by the names under which they are recorded, e.g. ``weight_kg``, ``dose_mbq``,
+        ``injection_instant``.
     folder : Path
         Where relative paths of masks start.
     source : str
@@ -294,9 +305,10 @@ def parse_study_file(
                     action=f"use one of {', '.join(_SECTIONS)}",
                 )
             )
-    for name in ("injection", "patient"):
+    for name in ("injection", "patient", "agent"):
         if name in content:
             _check_section(name, content[name], source, faults)
+    _check_iron(content.get("agent"), source, faults)
     roles = _roles(content.get("roles", {}), source, faults)
     masks = _masks(content.get("masks", []), folder, source, faults)
     raise_faults(faults)
@@ -305,7 +317,25 @@ def parse_study_file(
     if "instant" in injection:
         entered[_INSTANT] = injection.pop("instant")
     entered |= injection
-    return StudyFile(str(content.get("pseudonym", "")), roles, entered, masks, source)
+    agent = dict(content.get("agent", {}))
+    return StudyFile(str(content.get("pseudonym", "")), roles, entered, masks, source, agent)
+
+
+def _check_iron(agent: Any, where: str, faults: list[ConfigError]) -> None:
+    """Refuse a dose of iron that nobody can have been given."""
+    dose = agent.get("dose_mg_fe") if isinstance(agent, Mapping) else None
+    if isinstance(dose, bool) or not isinstance(dose, int | float):
+        return
+    if not 0.0 < dose <= _MOST_IRON_MG:
+        faults.append(
+            ConfigError(
+                f"'agent.dose_mg_fe' must be above 0 and at most {_MOST_IRON_MG:g} mg",
+                code="E_STUDY_FILE",
+                where=where,
+                value=dose,
+                action="give the iron of the dose in mg, e.g. 510 for one vial of ferumoxytol",
+            )
+        )
 
 
 def _in_sections(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,16 +355,19 @@ def _in_sections(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_instants(content: dict[str, Any]) -> dict[str, Any]:
     """Read instants from text; what is none is left for the check to name."""
-    section = content.get("injection")
-    if not isinstance(section, Mapping):
-        return content
-    read = dict(section)
-    for key, kind in (_SECTIONS["injection"] or {}).items():
-        value = read.get(key)
-        if kind is datetime and isinstance(value, str) and len(value) > len("2026-03-01"):
-            with suppress(ValueError):
-                read[key] = datetime.fromisoformat(value)
-    return {**content, "injection": read}
+    content = dict(content)
+    for name in ("injection", "agent"):
+        section = content.get(name)
+        if not isinstance(section, Mapping):
+            continue
+        read = dict(section)
+        for key, kind in (_SECTIONS[name] or {}).items():
+            value = read.get(key)
+            if kind is datetime and isinstance(value, str) and len(value) > len("2026-03-01"):
+                with suppress(ValueError):
+                    read[key] = datetime.fromisoformat(value)
+        content[name] = read
+    return content
 
 
 def merge_study_files(below: StudyFile, above: StudyFile) -> StudyFile:
@@ -356,4 +389,5 @@ def merge_study_files(below: StudyFile, above: StudyFile) -> StudyFile:
         {**below.entered, **above.entered},
         above.masks or below.masks,
         " and ".join(dict.fromkeys(s for s in (below.source, above.source) if s)),
+        {**below.agent, **above.agent},
     )

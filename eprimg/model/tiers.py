@@ -14,6 +14,7 @@ __all__ = [
     "INDETERMINATE",
     "JUDGED_SOURCES",
     "NOT_TIERED",
+    "RESTS_ON",
     "Cohort",
     "Objection",
     "PatientTier",
@@ -31,6 +32,7 @@ JUDGED_SOURCES: Mapping[str, str] = {
     "dr2star": "mr_post-mr_pre",
     "r2star": "mr_post",
     "rr2star90": "mr_post",
+    "rr2star": "mr_post",
     **dict.fromkeys(
         (
             "suvbw",
@@ -44,6 +46,15 @@ JUDGED_SOURCES: Mapping[str, str] = {
 }
 """Which of several measurements of a quantity a tier and a cohort rest on (native grids; of R2*
 the one after ferumoxytol); the only one there is for a quantity that is not named here."""
+
+RESTS_ON: Mapping[str, tuple[str, ...]] = {
+    "rr2star": ("r2star",),
+    "iron_concentration": ("dr2star",),
+    "iron_content": ("dr2star",),
+    "iron_mass": ("dr2star",),
+    "blood_fraction": ("dr2star",),
+}
+"""Quantities that others are computed from: what speaks against the one speaks against both."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,9 @@ _LESION_COLUMNS = (
     Column("R2*", "before agent, median", "1/s", "r2star", ("median",), "mr_pre"),
     Column("R2*", "after agent, median", "1/s", "r2star", ("median",), "mr_post"),
     Column("ΔR2*", "median", "1/s", "dr2star", ("median",), "mr_post-mr_pre", False),
+    Column("ΔR2*", "voxel-wise, median", "1/s", "dr2star", ("median",), "registered", wide=True),
+    Column("Iron", "median", "mmol/L", "iron_concentration", ("median",)),
+    Column("Iron", "median", "µg/g", "iron_content", ("median",), wide=True),
     Column("rR2*,90", "", "ratio", "rr2star90", ("ratio", "p90_mean", "mean")),
     Column("Lesion / blood", "", "ratio", "lesion_blood_ratio", ("ratio", "mean")),
     Column("Lesion / muscle", "", "ratio", "lesion_muscle_ratio", ("ratio", "mean")),
@@ -209,6 +212,7 @@ _ORGAN_COLUMNS = (
     Column("R2*", "before agent, median", "1/s", "r2star", ("median",), "mr_pre"),
     Column("R2*", "after agent, median", "1/s", "r2star", ("median",), "mr_post"),
     Column("ΔR2*", "median", "1/s", "dr2star", ("median",), "mr_post-mr_pre", False),
+    Column("Iron", "median", "mmol/L", "iron_concentration", ("median",)),
 )
 
 

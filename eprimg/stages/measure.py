@@ -12,18 +12,22 @@ from eprimg.kernels.label_boxes import label_changes
 from eprimg.model.case import StageResult
 from eprimg.model.lesions import LesionSet, Measurement, Region, RegionRole
 from eprimg.model.maps import QuantityMap
+from eprimg.model.relaxivity import RelaxivityModel
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration
 from eprimg.stages.affected import DENOMINATORS, affected_regions
+from eprimg.stages.blood_fraction import measure_blood_fraction
 from eprimg.stages.carry import fingerprints, reference_series
 from eprimg.stages.coverage import Drawn, add_coverage_notes, measure_coverage
-from eprimg.stages.measure_mr import measure_differences, measure_r2star
+from eprimg.stages.iron import iron_findings, measure_iron
+from eprimg.stages.measure_mr import measure_differences, measure_r2star, tail_ratios
 from eprimg.stages.measure_pet import measure_pet
 from eprimg.stages.native_labels import CARRIED, OUTLINES, native_voxels
 from eprimg.stages.noise_floor import voxel_doubts
 from eprimg.stages.objections import region_objections
 from eprimg.stages.region_notes import EXCLUDED, note_regions
 from eprimg.stages.region_voxels import RegionVoxels
+from eprimg.stages.voxelwise_error import VoxelwiseErrors
 
 __all__ = ["Measured", "affected_regions", "measure"]
 
@@ -57,6 +61,7 @@ def measure(
     native: Mapping[str, LesionSet] | None = None,
     before: Mapping[str, LesionSet] | None = None,
     ids: Collection[int] | None = None,
+    relaxivity: RelaxivityModel | None = None,
     progress: Callable[[str, float], object] | None = None,
 ) -> StageResult[Measured]:
     """Carry labels to each native grid once and measure every region there.
@@ -84,6 +89,8 @@ def measure(
         Measure only these regions again, and those whose voxels on a native grid differ from
         ``before``; the others keep their numbers and are taken to have the outline that they had
         there.  `affected_regions` finds the ids of an edit.  All when left out.
+    relaxivity : RelaxivityModel, optional
+        Model that ``iron.model`` names; without it there is no iron concentration.
     progress : callable, optional
         Called with words and the fraction done.
 
@@ -126,8 +133,8 @@ def measure(
     numbers: dict[int, list[Measurement]] = {i: [] for i in wanted}
     kept = {r.id: r.measurements for r in lesions.regions if r.id not in wanted}
     drawn = _drawn(carried, lesions, reference)
-    spleen = lesions.reference("spleen")
-    doubted = wanted | ({spleen.id} if spleen is not None else set())
+    below = [lesions.reference(organ) for organ in tail_ratios(config)]
+    doubted = wanted | {organ.id for organ in below if organ is not None}
     doubts = voxel_doubts(voxels, maps, config, ids=doubted)
     _measure_volume(numbers, regions, reference)
     tell("coverage", 0.4)
@@ -150,7 +157,10 @@ def measure(
         _registration_error(study, registrations, reference),
         config,
         doubts=doubts,
+        errors=VoxelwiseErrors(study, registrations, maps, config),
     )
+    measure_iron(numbers, kept, lesions, study, relaxivity)
+    measure_blood_fraction(numbers, kept, lesions, study, config)
     pet = study.find(Role.PET)
     if pet is not None and pet.key in carried:
         measure_pet(
@@ -180,6 +190,7 @@ def measure(
             for r in noted.regions
         )
     )
+    findings = [*findings, *iron_findings(study, relaxivity)]
     return StageResult(Measured(judged, carried), tuple(findings))
 
 

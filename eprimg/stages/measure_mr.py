@@ -17,8 +17,15 @@ from eprimg.stages.denominator import judge_denominator
 from eprimg.stages.noise_floor import VoxelDoubts
 from eprimg.stages.numbers import NAN, Kept, Numbers, find_number
 from eprimg.stages.region_voxels import RegionVoxels
+from eprimg.stages.voxelwise_error import VoxelwiseErrors
 
-__all__ = ["measure_differences", "measure_r2star", "rim_gradient_per_mm", "tail_statistic"]
+__all__ = [
+    "measure_differences",
+    "measure_r2star",
+    "rim_gradient_per_mm",
+    "tail_ratios",
+    "tail_statistic",
+]
 
 _MEDIAN_OVER_MEAN = math.sqrt(math.pi / 2)
 """Standard error of a median over that of a mean, for normal errors and many voxels."""
@@ -128,8 +135,9 @@ def measure_differences(
     config: Config,
     *,
     doubts: VoxelDoubts | None = None,
+    errors: VoxelwiseErrors | None = None,
 ) -> None:
-    """Append dR2* (native and voxel-wise), its registration term and rR2*,90.
+    """Append dR2* (native and voxel-wise), its registration term and rR2*,N.
 
     Parameters
     ----------
@@ -146,7 +154,10 @@ def measure_differences(
     config : Config
         Settings.
     doubts : Mapping, optional
-        Doubtful voxels by source and region id: whether the spleen is above the measurable range.
+        Doubtful voxels by source and region id: whether a denominator is above the measurable
+        range.
+    errors : VoxelwiseErrors, optional
+        Gives the standard error of the voxel-wise dR2*; there is none when left out.
     """
     for number, measured in numbers.items():
         for statistic in ("median", "mean"):
@@ -158,7 +169,7 @@ def measure_differences(
     _tail_ratio(numbers, kept, regions.lesions, config, doubts or {})
     change = registered.get("dr2star")
     if change is not None:
-        _voxelwise(numbers, regions, change, registration_error)
+        _voxelwise(numbers, regions, change, registration_error, errors)
 
 
 def _native_difference(pre: Measurement, post: Measurement, statistic: str) -> Measurement:
@@ -200,47 +211,82 @@ def _mean_error(
     return NAN, "none: one voxel without a fit error"
 
 
+def tail_ratios(config: Config) -> dict[str, tuple[str, ...]]:
+    """Tell which ratios of the tail mean are formed over which reference region.
+
+    Parameters
+    ----------
+    config : Config
+        ``measure.tail_quantile`` and ``measure.tail_references``.
+
+    Returns
+    -------
+    dict of str to tuple of str
+        Quantities by anatomy.  The published ratio ``rr2star90`` is that of the 90th percentile
+        over the spleen and always among them; every other one is a ``rr2star``.
+    """
+    asked = dict.fromkeys(config.measure.tail_references, ("rr2star",))
+    other = () if _is_published(config) else asked.get("spleen", ())
+    return {**asked, "spleen": ("rr2star90", *other)}
+
+
+def _is_published(config: Config) -> bool:
+    return abs(config.measure.tail_quantile - 0.9) <= 1e-9
+
+
 def _tail_ratio(
     numbers: Numbers, kept: Kept, lesions: LesionSet, config: Config, doubts: VoxelDoubts
 ) -> None:
     tail = config.measure.tail_quantile
-    spleen = lesions.reference("spleen")
     for number, measured in numbers.items():
         top = find_number(numbers, kept, number, "r2star", tail_statistic(tail), "mr_post")
         if top is None:
             continue
-        value, note = NAN, ""
-        if abs(tail - 0.9) > 1e-9:
-            note = f"not computed: measure.tail_quantile is {tail:g}, the published ratio uses 0.9"
-        elif spleen is None:
-            note = "not computed: there is no spleen region"
-        else:
-            below = find_number(numbers, kept, spleen.id, "r2star", "mean", "mr_post")
-            refused, said = judge_denominator(
-                numbers, kept, spleen, below, "mr_post", config.measure
-            )
-            if below is None or refused:
-                note = f"not computed: {refused}"
-            else:
-                value = top.value / below.value
-                doubt = doubts.get("mr_post", {}).get(spleen.id)
-                high = ""
-                if doubt is not None and doubt.above > config.measure.noise_floor_share:
-                    high = f"{spleen.name}: {doubt.words('mr_post')}, so the ratio is biased upward"
-                note = "; ".join(n for n in (top.note, said, high) if n)
-        measured.append(
-            Measurement(
-                "rr2star90",
-                "ratio",
-                "mr_post",
-                value,
-                NAN,
-                _TAIL_ERROR,
-                top.n_voxels,
-                "native mr_post",
-                note,
-            )
-        )
+        for anatomy, quantities in tail_ratios(config).items():
+            value, note = _ratio_to(top, numbers, kept, lesions, config, doubts, anatomy)
+            for quantity in quantities:
+                published = quantity == "rr2star90"
+                name = "ratio" if published else f"p{100 * tail:g}_over_{anatomy}"
+                shown, said = value, note
+                if published and not _is_published(config):
+                    shown = NAN
+                    said = f"not computed: measure.tail_quantile is {tail:g}, not the published 0.9"
+                measured.append(
+                    Measurement(
+                        quantity,
+                        name,
+                        "mr_post",
+                        shown,
+                        NAN,
+                        _TAIL_ERROR,
+                        top.n_voxels,
+                        "native mr_post",
+                        said,
+                    )
+                )
+
+
+def _ratio_to(
+    top: Measurement,
+    numbers: Numbers,
+    kept: Kept,
+    lesions: LesionSet,
+    config: Config,
+    doubts: VoxelDoubts,
+    anatomy: str,
+) -> tuple[float, str]:
+    organ = lesions.reference(anatomy)
+    if organ is None:
+        return NAN, f"not computed: there is no {anatomy} region"
+    below = find_number(numbers, kept, organ.id, "r2star", "mean", "mr_post")
+    refused, said = judge_denominator(numbers, kept, organ, below, "mr_post", config.measure)
+    if below is None or refused:
+        return NAN, f"not computed: {refused}"
+    doubt = doubts.get("mr_post", {}).get(organ.id)
+    high = ""
+    if doubt is not None and doubt.above > config.measure.noise_floor_share:
+        high = f"{organ.name}: {doubt.words('mr_post')}, so the ratio is biased upward"
+    return top.value / below.value, "; ".join(n for n in (top.note, said, high) if n)
 
 
 def _voxelwise(
@@ -248,6 +294,7 @@ def _voxelwise(
     regions: RegionVoxels,
     change: QuantityMap,
     registration_error: tuple[float, str],
+    errors: VoxelwiseErrors | None,
 ) -> None:
     lesions = regions.lesions
     lesions.grid.require_match(change.grid, what="regions and registered ΔR2* map")
@@ -257,15 +304,22 @@ def _voxelwise(
         n = 0 if stats is None else int(stats.n_valid[0])
         note = "" if n else "no valid voxel of the registered ΔR2* map in the region"
         found = (NAN, NAN) if stats is None or not n else (stats.median[0], stats.mean[0])
-        for name, value in zip(("median", "mean"), found, strict=True):
+        error, covers = NAN, "none: nothing was measured"
+        if stats is not None and n:
+            covers = "none: the native maps were not given"
+            if errors is not None:
+                error, covers = errors.of_mean(change, regions, number, float(stats.sd[0]))
+        for name, value, factor in zip(
+            ("median", "mean"), found, (_MEDIAN_OVER_MEAN, 1.0), strict=True
+        ):
             measured.append(
                 Measurement(
                     "dr2star",
                     name,
                     "registered",
                     float(value),
-                    NAN,
-                    "none: interpolated voxels are not independent; see the native difference",
+                    error * factor,
+                    covers,
                     n,
                     "reference grid",
                     note,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
 from eprimg.config import Config
 from eprimg.model.case import Finding, Severity
@@ -13,8 +12,11 @@ from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Role, Study
 from eprimg.model.tiers import Objection
 from eprimg.model.transform import Registration
+from eprimg.stages.agent_dose import agent_objections, session_instant
 from eprimg.stages.carry import reference_series
 from eprimg.stages.coverage import Drawn
+from eprimg.stages.iron import iron_balance
+from eprimg.stages.measure_mr import tail_ratios
 from eprimg.stages.noise_floor import VoxelDoubts
 from eprimg.stages.quantify import protocol_differences
 from eprimg.stages.quantify_pet import mass_balance_fault
@@ -152,17 +154,12 @@ def _noise_floor(
     said = above("mr_pre", region.id)
     if said:
         found.append(Objection("W_NOISE_FLOOR", ("dr2star",), f"{said}; ΔR2* is too high", "high"))
-    spleen = lesions.reference("spleen")
-    said = above("mr_post", spleen.id) if spleen is not None else ""
-    if said and spleen is not None:
-        found.append(
-            Objection(
-                "W_NOISE_FLOOR",
-                ("rr2star90",),
-                f"{spleen.name}: {said}; the ratio is too high",
-                "high",
-            )
-        )
+    for anatomy, ratios in tail_ratios(config).items():
+        organ = lesions.reference(anatomy)
+        said = above("mr_post", organ.id) if organ is not None else ""
+        if said and organ is not None:
+            said = f"{organ.name}: {said}; the ratio is too high"
+            found.append(Objection("W_NOISE_FLOOR", ratios, said, "high"))
     return found
 
 
@@ -190,12 +187,15 @@ def study_objections(
     if differences:
         said = f"the protocols before and after ferumoxytol differ: {'; '.join(differences)}"
         found.append(Objection("W_PROTOCOL_DIFFERS", ("dr2star",), said))
+    found += agent_objections(study)
     late = _order_fault(study)
     if late:
         found.append(Objection("W_AGENT_ORDER", _JUDGED_BY["mr_post"], late))
+    unbalanced, noticed = iron_balance(study, lesions)
+    found += unbalanced
     fall = _fall_of_r2star(lesions) if lesions is not None else ""
     if not fall:
-        return tuple(found), ()
+        return tuple(found), noticed
     found.append(Objection("W_DR2STAR_NEGATIVE", _JUDGED_BY["mr_post"], fall))
     finding = Finding(
         "W_DR2STAR_NEGATIVE",
@@ -204,21 +204,14 @@ def study_objections(
         f"{fall[0].upper()}{fall[1:]}. Ferumoxytol raises R2*, so ΔR2* is not tiered. Check the "
         "roles in study.toml and the dates of both sessions.",
     )
-    return tuple(found), (finding,)
-
-
-def _instant(study: Study, key: str) -> datetime | None:
-    for timepoint in study.timepoints:
-        if any(s.key == key for s in timepoint.series):
-            return timepoint.instant
-    return None
+    return tuple(found), (finding, *noticed)
 
 
 def _order_fault(study: Study) -> str:
     pre, post = study.find(Role.MR_PRE), study.find(Role.MR_POST)
     if pre is None or post is None:
         return ""
-    before, after = _instant(study, pre.key), _instant(study, post.key)
+    before, after = session_instant(study, Role.MR_PRE), session_instant(study, Role.MR_POST)
     if before is None or after is None or (before.tzinfo is None) != (after.tzinfo is None):
         return ""
     if before <= after:

@@ -19,6 +19,7 @@ from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration
 from eprimg.model.volume import EchoStack
 from eprimg.quantities import quantity
+from eprimg.stages.agent_dose import agent_findings
 from eprimg.stages.carry import carry_map, reference_series, transform_to
 from eprimg.stages.quantify_pet import pet_maps
 
@@ -119,6 +120,7 @@ def quantify(
         raise_faults(faults)
     findings += [Finding.from_error(f) for f in faults]
     findings += _protocol_findings(study)
+    findings += agent_findings(study)
     tell("maps on the reference grid", 0.65)
     registered, noticed = _registered_maps(study, registrations, maps, config, tell)
     findings += noticed

@@ -22,6 +22,7 @@ from eprimg.model.tiers import (
     INDETERMINATE,
     JUDGED_SOURCES,
     NOT_TIERED,
+    RESTS_ON,
     Objection,
     Tier,
     TierScheme,
@@ -154,7 +155,7 @@ def error_model(region: Region, measurement: Measurement, nuclide: str | None) -
             f"no repeatability of the {measurement.statistic} is published for "
             f"{nuclide or 'this nuclide'}; voxel spread only, ",
         )
-    if measurement.quantity == "dr2star":
+    if measurement.quantity in ("dr2star", "iron_concentration", "iron_content"):
         return _change_of_r2star(region, measurement)
     return _from_voxels(measurement, "no repeatability of tumour R2* is published; ")
 
@@ -195,7 +196,10 @@ def _from_voxels(measurement: Measurement, before: str) -> ErrorModel:
 
 def _change_of_r2star(region: Region, measurement: Measurement) -> ErrorModel:
     before = "no tumour R2* repeatability is published; "
-    term = region.measurement("dr2star", "registration_error_term", "mr_post-mr_pre")
+    unit = quantity(measurement.quantity).unit.text
+    term = region.measurement(
+        measurement.quantity, "registration_error_term", JUDGED_SOURCES["dr2star"]
+    )
     if term is None or not math.isfinite(term.value):
         return _from_voxels(measurement, before + "registration error not included; ")
     error = math.hypot(measurement.uncertainty, term.value)
@@ -205,7 +209,7 @@ def _change_of_r2star(region: Region, measurement: Measurement) -> ErrorModel:
         "normal",
         error,
         f"lower bound of the error: {before}fit error of both sessions "
-        f"({measurement.uncertainty:.2g} 1/s) and registration ({term.value:.2g} 1/s, "
+        f"({measurement.uncertainty:.2g} {unit}) and registration ({term.value:.2g} {unit}, "
         f"{term.note}) in quadrature",
     )
 
@@ -299,7 +303,8 @@ def lesion_tier(
             f"{name} ({scheme.statistic}) was not measured: the study has "
             "no such map, or the series is not aligned",
         )
-    against = [o for o in (*objections, *region.objections) if scheme.quantity in o.quantities]
+    rests_on = {scheme.quantity, *RESTS_ON.get(scheme.quantity, ())}
+    against = [o for o in (*objections, *region.objections) if rests_on & set(o.quantities)]
     refused = [o.reason for o in against if o.bias == "unknown"]
     too_small = _too_small_for_pet(region, scheme, config)
     refused += [too_small] if too_small else []

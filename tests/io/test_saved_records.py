@@ -73,6 +73,7 @@ def test_what_was_said_about_a_study(tmp_path: Path) -> None:
             "roles": {"mr-1": "mr_pre"},
             "injection": {"instant": datetime(2026, 3, 1, 9, 30, tzinfo=UTC), "dose_mbq": 37.0},
             "patient": {"weight_kg": 70.5},
+            "agent": {"instant": datetime(2026, 2, 28, 9, 0, tzinfo=UTC), "dose_mg_fe": 510},
             "masks": [{"path": str(mask), "on": "mr_pre", "names": {"1": "liver"}}],
         },
         source="study.toml",

@@ -133,3 +133,42 @@ def test_a_mask_that_is_a_named_pipe_is_refused_instead_of_waited_for(tmp_path: 
     path = write(tmp_path, '[[masks]]\npath = "lesions.nii.gz"')
     with pytest.raises(ConfigError, match="neither a file nor a folder"):
         read_study_file(path)
+
+
+def test_the_dose_of_the_iron_agent(tmp_path: Path) -> None:
+    spoken = read_study_file(
+        write(
+            tmp_path,
+            """
+        [agent]
+        instant = 2026-03-01T10:30:00
+        dose_mg_fe = 510
+        earlier_instant = 2025-12-01T09:00:00
+    """,
+        )
+    )
+    assert spoken.agent["dose_mg_fe"] == 510
+    assert spoken.overrides()["agent.instant"] == datetime(2026, 3, 1, 10, 30)
+    assert spoken.entered == {}  # nothing of it reaches the PET reader
+    again = parse_study_file(spoken.to_content())
+    assert again.agent == spoken.agent
+    text = {"agent": {"instant": "2026-03-01T10:30:00"}}
+    laid = merge_study_files(spoken, parse_study_file(text, instants_as_text=True))
+    assert laid.agent == spoken.agent
+    alone = parse_study_file({"dose_mg_fe": 280.0})
+    assert alone.agent == {"dose_mg_fe": 280.0}
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"dose_mg_fe": 0}, "above 0"),
+        ({"dose_mg_fe": 51000.0}, "at most 2000 mg"),
+        ({"dose_mg_fe": "510 mg"}, "is a number"),
+        ({"dose_mg_fe": True}, "is a number"),
+        ({"dose_mg": 510}, "no key 'agent.dose_mg'"),
+    ],
+)
+def test_a_dose_of_iron_that_cannot_be(section: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_study_file({"agent": section})

@@ -26,6 +26,7 @@ def test_a_study_file_is_read_back_equal(tmp_path: Path) -> None:
         },
         (MaskEntry(mask, "mr_pre", {"1": "liver"}), MaskEntry(mask)),
         "study.toml",
+        {"instant": datetime(2024, 5, 16, 9, 0), "dose_mg_fe": 510.0},
     )
     path = tmp_path / "study.toml"
     path.write_text(study_file_text(spoken), encoding="utf-8")

@@ -88,3 +88,23 @@ def test_a_finite_number_with_a_remark_is_marked() -> None:
     (row,) = table_rows(case(study), (region,), lesion_columns((region,)), Footnotes())
     assert row.cells[0].remarked
     assert "cut off" in row.cells[0].hint
+
+
+def test_iron_has_a_column_once_it_is_measured(case: Case) -> None:
+    assert case.lesions is not None
+    titles = [(c.title, c.unit) for c in lesion_columns(case.lesions.lesions)]
+    assert ("Iron", "mmol/L") not in titles
+    iron = Measurement(
+        "iron_concentration", "median", "mr_post-mr_pre", 1.2, 0.1, "fit", 9, "native", "model"
+    )
+    region = Region(1, "x", RegionRole.LESION, measurements=(iron,))
+    assert [(c.title, c.unit) for c in lesion_columns((region,))] == [("Iron", "mmol/L")]
+
+
+def test_both_changes_of_r2star_stand_side_by_side_on_the_card(case: Case) -> None:
+    native = Measurement("dr2star", "median", "mr_post-mr_pre", 100.0, 1.0, "fit", 9, "native")
+    voxelwise = Measurement("dr2star", "median", "registered", 96.0, 1.5, "fit", 9, "reference")
+    region = Region(1, "x", RegionRole.LESION, measurements=(native, voxelwise))
+    columns = lesion_columns((region,))
+    found = [(c.detail, c.wide, c.find(region).uncertainty) for c in columns]  # type: ignore[union-attr]
+    assert found == [("median", False, 1.0), ("voxel-wise, median", True, 1.5)]

@@ -12,6 +12,7 @@ from eprimg.stages.measure_mr import (
     measure_differences,
     measure_r2star,
     rim_gradient_per_mm,
+    tail_ratios,
     tail_statistic,
 )
 from eprimg.stages.noise_floor import VoxelDoubt
@@ -145,6 +146,37 @@ def test_tail_ratio_needs_a_spleen_and_the_published_quantile(two_regions, scene
     assert get(numbers, 1, "r2star", "p80_mean") is not None
     assert math.isnan(get(numbers, 1, "rr2star90", "ratio").value)
     assert tail_statistic(0.975) == "p97.5_mean"
+
+
+def test_tail_ratio_over_other_organs_when_asked(two_regions, scene):
+    regions, r2star = two_regions
+    labels = np.array(regions.labels)
+    labels[0, 1] = 3
+    values = np.array(r2star.values)
+    values[0, 1] = 39.0
+    blood = Region(3, "aorta", RegionRole.REFERENCE, anatomy="blood")
+    regions = LesionSet(labels, regions.grid, (*regions.regions, blood))
+    mapped = QuantityMap(values, r2star.grid, r2star.quantity, r2star.valid, "test")
+    asked = scene.config.with_settings({"measure": {"tail_references": ["spleen", "blood"]}})
+    numbers = measured(regions, mapped, asked)
+    measure_differences(numbers, {}, regions, {}, (math.nan, ""), asked)
+    assert get(numbers, 1, "rr2star90", "ratio").value == pytest.approx(19.5 / 50.0)
+    assert get(numbers, 1, "rr2star", "p90_over_blood").value == pytest.approx(19.5 / 39.0)
+    # the published ratio has one name only
+    assert get(numbers, 1, "rr2star", "p90_over_spleen") is None
+    other = asked.with_settings({"measure": {"tail_quantile": 0.8}})
+    numbers = measured(regions, mapped, other)
+    measure_differences(numbers, {}, regions, {}, (math.nan, ""), other)
+    # the 80th percentile of 1..20 is 16.2; above it lie 17 .. 20, mean 18.5
+    assert get(numbers, 1, "rr2star", "p80_over_spleen").value == pytest.approx(18.5 / 50.0)
+    assert math.isnan(get(numbers, 1, "rr2star90", "ratio").value)
+    muscle = asked.with_settings({"measure": {"tail_references": ["muscle"]}})
+    assert tail_ratios(muscle) == {"muscle": ("rr2star",), "spleen": ("rr2star90",)}
+    numbers = measured(regions, mapped, muscle)
+    measure_differences(numbers, {}, regions, {}, (math.nan, ""), muscle)
+    missing = get(numbers, 1, "rr2star", "p90_over_muscle")
+    assert math.isnan(missing.value)
+    assert missing.note == "not computed: there is no muscle region"
 
 
 def test_difference_adds_errors_in_quadrature(two_regions, scene):

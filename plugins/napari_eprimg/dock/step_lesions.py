@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QDoubleSpinBox, QFrame, QPushButton, QVBoxLayout
 
+from eprimg.io.relaxivity import relaxivity_keys
 from eprimg.model.lesions import LesionSet, RegionSource
 from eprimg.registry import engines
 from napari_eprimg.dock.panel_parts import (
@@ -99,6 +100,9 @@ class LesionsStep(StepBody):
             choices={"engine": [e.name for e in engines("segmenter") if e.available]},
         )
         self.add_settings("measure").button.setText("Settings of measuring")
+        self.add_settings("iron", choices={"model": ["", *relaxivity_keys()]}).button.setText(
+            "Settings of iron"
+        )
         self._listed: tuple[tuple[int, str], ...] | None = None
 
     def refresh(self) -> None:

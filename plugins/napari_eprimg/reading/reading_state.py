@@ -300,7 +300,9 @@ class ReadingState:
         """Everything that was said about the study, as if it stood in one study file."""
         own = self._plan.study_file if self._plan is not None else StudyFile()
         roles = {**own.roles, **self._roles}
-        spoken = StudyFile(own.pseudonym, roles, dict(self._entered), own.masks, _STUDY_FILE)
+        spoken = StudyFile(
+            own.pseudonym, roles, dict(self._entered), own.masks, _STUDY_FILE, own.agent
+        )
         return spoken if spoken.to_content() else replace(spoken, source="")
 
     def _said_more(self) -> bool:

@@ -33,6 +33,7 @@ _STEP_OF_SECTION = {
     "r2star": Step.MAPS,
     "segment": Step.LESIONS,
     "measure": Step.LESIONS,
+    "iron": Step.LESIONS,
     "stratify": Step.TIERS,
     "report": Step.REPORT,
 }

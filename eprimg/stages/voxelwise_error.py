@@ -1,0 +1,122 @@
+"""Standard error of the voxel-wise ΔR2* of a region: the fit noise through the interpolation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from eprimg.config import Config
+from eprimg.kernels.resampled_mean import resampled_mean_error, resampled_mean_weights
+from eprimg.model.maps import QuantityMap
+from eprimg.model.study import Study
+from eprimg.model.transform import Registration
+from eprimg.stages.carry import output_to_input, transform_to
+from eprimg.stages.numbers import NAN
+from eprimg.stages.region_voxels import RegionVoxels
+
+__all__ = ["VoxelwiseErrors"]
+
+_COVERS = (
+    "fit noise of the voxels through the weights of the one resampling, before and after in "
+    "quadrature; registration (see registration_error_term) and repeatability not included: a "
+    "lower bound"
+)
+
+
+class VoxelwiseErrors:
+    """Standard errors of the mean of the registered ΔR2* map, region by region.
+
+    Parameters
+    ----------
+    study : Study
+        What was read.
+    registrations : sequence of Registration
+        From the reference series to the others.
+    maps : Mapping of str to QuantityMap
+        Native maps; ``r2star_pre`` and ``r2star_post`` with their standard errors.
+    config : Config
+        Settings: the spline order.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        registrations: Sequence[Registration],
+        maps: Mapping[str, QuantityMap],
+        config: Config,
+    ) -> None:
+        self._study = study
+        self._registrations = registrations
+        self._maps = [maps[k] for k in ("r2star_post", "r2star_pre") if k in maps]
+        self._order = config.measure.map_order
+
+    def of_mean(
+        self, change: QuantityMap, regions: RegionVoxels, number: int, sd_per_s: float
+    ) -> tuple[float, str]:
+        """Give the standard error of a region's mean.
+
+        Parameters
+        ----------
+        change : QuantityMap
+            Registered ΔR2* map.
+        regions : RegionVoxels
+            Regions on the same grid.
+        number : int
+            Region id; it must have a valid voxel.
+        sd_per_s : float
+            Standard deviation of the region's ΔR2*, for fits that give no error.
+
+        Returns
+        -------
+        error : float
+            In 1/s; NaN when it cannot be told.
+        covers : str
+            What it covers, or why there is none.
+        """
+        box = regions.boxes[number]
+        inside = regions.inside(number) & change.valid[box]
+        where = np.argwhere(inside) + np.asarray([b.start for b in box])
+        squared, fewest, fitted = 0.0, math.inf, True
+        for native in self._maps:
+            error, independent = self._one(native, change, where)
+            fitted = fitted and math.isfinite(error)
+            squared += error**2
+            fewest = min(fewest, independent)
+        if len(self._maps) != 2:
+            return NAN, "none: the native maps are not there"
+        if fitted:
+            return math.sqrt(squared), _COVERS
+        if fewest > 1.0 and len(where) > 1:
+            return sd_per_s / math.sqrt(fewest), (
+                "spread of the interpolated voxels over the root of the number of independent "
+                f"native voxels ({fewest:.0f}; the fit gives no error in every voxel); a lower "
+                "bound"
+            )
+        return NAN, "none: one voxel without a fit error"
+
+    def _one(
+        self, native: QuantityMap, change: QuantityMap, where: np.ndarray
+    ) -> tuple[float, float]:
+        """Error of the mean of one of the two maps, and the independent voxels it rests on."""
+        source = next(s for s in self._study.series if s.key == native.sources[0])
+        transform = transform_to(self._study, self._registrations, source)
+        error = native.standard_error
+        if transform is None:
+            return NAN, 1.0
+        if native.grid.matches(change.grid):
+            picked = np.full(1, NAN) if error is None else error[tuple(where.T)]
+            total = float(np.sum(np.asarray(picked, dtype=np.float64) ** 2))
+            return math.sqrt(total) / len(where), float(len(where))
+        found = resampled_mean_weights(
+            where,
+            output_to_input=output_to_input(change.grid, native.grid, transform),
+            input_shape=native.grid.shape,
+            order=3 if self._order == 3 else 1,
+        )
+        if error is None:
+            return NAN, 1.0 / float(np.sum(found.weights**2))
+        usable = np.where(native.valid[found.box], error[found.box], np.nan)
+        whole = tuple(slice(0, n) for n in usable.shape)
+        return resampled_mean_error(usable, found._replace(box=whole))
