@@ -29,6 +29,9 @@ _POSITION, _ORIENTATION, _MEASURES = 0x00209113, 0x00209116, 0x00289110
 _TRANSFORMATION, _CONTENT, _ECHO, _TIMING = 0x00289145, 0x00209111, 0x00189114, 0x00189112
 _FRAME_TYPES = (0x00189226, 0x00189751, 0x00189329, 0x0020930C)  # MR, PET, CT, unassigned legacy
 _CONVERSION_SOURCE = 0x00209172
+_PHILIPS_FRAME = (0x2005, "Philips MR Imaging DD 005", 0x0F)
+"""Private sequence in which a Philips multi-frame file keeps what its single frames would hold."""
+_PHILIPS_SLOPE = (0x2005, "Philips MR Imaging DD 001", 0x0E)
 _MAX_FRAMES = 200_000
 
 
@@ -94,6 +97,7 @@ def _frame(first: Instance, number: int, own: Any, shared: Any, stride: int) -> 
         intercept = rescale.number(0x00281052, "RescaleIntercept")
         facts["slope"] = 1.0 if slope is None else slope
         facts["intercept"] = 0.0 if intercept is None else intercept
+        facts["rescale_type"] = rescale.text(0x00281054)
         faults += rescale.faults
     if (echo := values(_ECHO)) is not None:
         facts["echo_time_ms"] = echo.binary_float(0x00189082, "EffectiveEchoTime")
@@ -113,5 +117,27 @@ def _frame(first: Instance, number: int, own: Any, shared: Any, stride: int) -> 
             facts["acquisition_date"], facts["acquisition_time"] = instant[:8], instant[8:]
         facts["temporal_index"] = content.unsigned(0x00209128, "TemporalPositionIndex")
         facts["frame_duration_ms"] = content.binary_float(0x00189220, "FrameAcquisitionDuration")
+    scale_slope = _philips_scale_slope(own, shared, faults)
+    if scale_slope is not None:
+        facts["philips_scale_slope"] = scale_slope
     offset = None if first.pixel_offset is None else first.pixel_offset + number * stride
     return replace(first, frame=number, pixel_offset=offset, faults=tuple(faults), **facts)
+
+
+def _philips_scale_slope(own: Any, shared: Any, faults: list[tuple[str, str]]) -> float | None:
+    """Read the scale slope (2005,xx0E) out of the private sequence (2005,xx0F) of a frame."""
+    for groups in (own, shared):
+        if groups is None:
+            continue
+        tag = HeaderValues(groups).private_tag(*_PHILIPS_FRAME)
+        item = _first(groups, tag) if tag is not None else None
+        if not hasattr(item, "_dict"):  # absent, or a sequence that was sent as unknown bytes
+            continue
+        values = HeaderValues(item)
+        slope = values.private_tag(*_PHILIPS_SLOPE)
+        if slope is None:
+            continue
+        found = values.binary_float(slope, "Philips scale slope")
+        faults += values.faults
+        return found
+    return None

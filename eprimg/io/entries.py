@@ -51,6 +51,13 @@ class SeriesEntry:
         Files of the kept frames, in sorted order.
     dropped : tuple of (str, int)
         Reason and number of frames that were set aside.
+    parts : tuple of Instance
+        Those of the frames that were set aside that hold phase, real or imaginary parts.
+    companions : tuple of Instance
+        Phase (or real and imaginary) frames at every position and echo time of ``instances``, of
+        this series or of another one of the same acquisition; empty when there are none.
+    companion_paths : tuple of Path
+        The same for NIfTI: files in the order of ``paths`` (real before imaginary).
     study_uid : str
         Study instance UID.
     series_uids : tuple of str
@@ -82,6 +89,9 @@ class SeriesEntry:
     instances: tuple[Instance, ...] = ()
     paths: tuple[Path, ...] = ()
     dropped: tuple[tuple[str, int], ...] = ()
+    parts: tuple[Instance, ...] = ()
+    companions: tuple[Instance, ...] = ()
+    companion_paths: tuple[Path, ...] = ()
     study_uid: str = ""
     series_uids: tuple[str, ...] = ()
     frame_of_reference: str = ""
@@ -157,6 +167,7 @@ class StudyIndex:
                     "n_frames": s.n_frames,
                     "shape": s.shape,
                     "echo_times_ms": list(s.echo_times_ms),
+                    "complex": bool(s.companions or s.companion_paths),
                     "dropped": [{"reason": r, "n": n} for r, n in s.dropped],
                     "files": [_relative(p, self.root) for p in s.paths[:1]],
                     "patient": patients.get(s.patient_key),

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 
 from eprimg.io.instance import Instance
 
-__all__ = ["SEG_CLASSES", "VOLUME_CLASSES", "by_echo", "drop_reason", "is_spin_echo", "n_positions"]
+__all__ = [
+    "SAME_ECHO_MS",
+    "SEG_CLASSES",
+    "VOLUME_CLASSES",
+    "by_echo",
+    "complex_part",
+    "drop_reason",
+    "is_spin_echo",
+    "n_positions",
+]
 
 _ROOT = "1.2.840.10008.5.1.4.1.1"
 VOLUME_CLASSES = {
@@ -59,7 +68,10 @@ _MAP_WORDS = {
     "FAT FRACTION",
     "QSM",
 }
-_SAME_ECHO_MS = 0.005
+_COMPLEX_PARTS = (("PHASE", _PHASE), ("REAL", _REAL), ("IMAGINARY", _IMAGINARY))
+_PART_REASONS = frozenset(f"{name.lower()} frames" for name, _ in _COMPLEX_PARTS)
+SAME_ECHO_MS = 0.005
+"""Echo times closer than this are one echo time that was rounded."""
 
 
 def drop_reason(frame: Instance) -> str:
@@ -76,7 +88,6 @@ def drop_reason(frame: Instance) -> str:
         Reason in words (a plural noun), empty when the frame is kept.
     """
     words = {w.upper() for w in frame.image_type}
-    kinds = {w.upper() for w in frame.image_type[2:4]}
     if "LOCALIZER" in words:
         return "localizer frames"
     if "SCREEN SAVE" in words or "SCREEN_SAVE" in words:
@@ -89,10 +100,9 @@ def drop_reason(frame: Instance) -> str:
         return ""
     if words & _FIELD_MAP:
         return "field-map frames"
-    component = frame.complex_component.upper()
-    for name, spellings in (("PHASE", _PHASE), ("REAL", _REAL), ("IMAGINARY", _IMAGINARY)):
-        if component == name or (component in ("", "MIXED") and kinds & spellings):
-            return f"{name.lower()} frames"
+    part = _part(frame)
+    if part:
+        return f"{part.lower()} frames"
     if "MOSAIC" in words:
         return "mosaic frames"
     if words & _MAP_WORDS:
@@ -100,6 +110,33 @@ def drop_reason(frame: Instance) -> str:
     if "DERIVED" in words:
         return "frames derived by the scanner or a workstation"
     return ""
+
+
+def _part(frame: Instance) -> str:
+    component = frame.complex_component.upper()
+    kinds = {w.upper() for w in frame.image_type[2:4]}
+    for name, spellings in _COMPLEX_PARTS:
+        if component == name or (component in ("", "MIXED") and kinds & spellings):
+            return name
+    return ""
+
+
+def complex_part(frame: Instance) -> str:
+    """Tell which part of the complex signal a frame holds.
+
+    Parameters
+    ----------
+    frame : Instance
+        A frame of an MR storage class.
+
+    Returns
+    -------
+    str
+        ``PHASE``, ``REAL`` or ``IMAGINARY``; empty for magnitude, field maps and everything that
+        is not a signal.
+    """
+    reason = drop_reason(frame)
+    return reason.removesuffix(" frames").upper() if reason in _PART_REASONS else ""
 
 
 def by_echo(frames: Iterable[Instance]) -> dict[float | None, list[Instance]]:
@@ -120,7 +157,7 @@ def by_echo(frames: Iterable[Instance]) -> dict[float | None, list[Instance]]:
     for frame in frames:
         time = frame.echo_time_ms
         if time is not None:
-            near = next((t for t in times if abs(t - time) <= _SAME_ECHO_MS), None)
+            near = next((t for t in times if abs(t - time) <= SAME_ECHO_MS), None)
             if near is None:
                 times.append(time)
             time = near if near is not None else time

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Container, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -48,7 +49,7 @@ class HeaderValues:
     def __init__(self, dataset: Any, *, little_endian: bool = True) -> None:
         self.dataset = dataset
         self.faults: list[tuple[str, str]] = []
-        self._items: dict[int, Any] = dataset._dict
+        self._items: dict[int, Any] = {} if dataset is None else dataset._dict
         self._short = struct.Struct("<H" if little_endian else ">H")
         self._order = "<" if little_endian else ">"
 
@@ -73,6 +74,51 @@ class HeaderValues:
             return None
         return value
 
+    def shared_values(self, tags: Iterable[int], others: Container[int]) -> tuple[Any, ...]:
+        """Return what tells headers of one series from those of another.
+
+        Parameters
+        ----------
+        tags : iterable of int
+            Elements that seldom change inside a series.
+        others : container of int
+            The other elements that were read.
+
+        Returns
+        -------
+        tuple
+            Equal for headers whose elements `tags` have equal bytes.
+        """
+        return tuple(map(self.raw, tags))
+
+    def private_tag(self, group: int, creator: str, element: int) -> int | None:
+        """Return the tag of a private element, found through its creator.
+
+        Parameters
+        ----------
+        group : int
+            Odd group number.
+        creator : str
+            Private creator.
+        element : int
+            Last two digits of the element number.
+
+        Returns
+        -------
+        int or None
+            Full tag; None when the creator reserved no block.
+
+        Notes
+        -----
+        DICOM PS3.5 7.8.1: the creator in (gggg,00bb) reserves the elements (gggg,bb00) to
+        (gggg,bbFF); which block bb it takes may differ from file to file.
+        """
+        first, last = group << 16 | 0x10, group << 16 | 0xFF
+        for reserved in map(int, self._items):
+            if first <= reserved <= last and self.text(reserved) == creator:
+                return group << 16 | (reserved & 0xFF) << 8 | element
+        return None
+
     def text(self, tag: int) -> str:
         """Return a text value, empty when absent.
 
@@ -94,7 +140,7 @@ class HeaderValues:
             if plain is not None:
                 return plain
             try:  # other character sets are pydicom's business
-                value = self.dataset[tag].value
+                value = self._decoded(tag)
             except Exception:
                 return str(value, "latin-1", "replace").strip("\0 ")
         return str(value).strip("\0 ")
@@ -258,6 +304,9 @@ class HeaderValues:
                 return None
             return number
         return self.number(tag, name)
+
+    def _decoded(self, tag: int) -> Any:
+        return self.dataset[tag].value
 
     def _fault(self, tag: int, name: str, what: str) -> None:
         self.faults.append(("E_NUMERIC", f"{name} ({tag >> 16:04X},{tag & 0xFFFF:04X}) {what}"))

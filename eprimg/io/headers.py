@@ -5,11 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from sys import intern
 from typing import Any, BinaryIO
 
 from eprimg.io.enhanced import FRAME_CLASSES, FUNCTIONAL_GROUPS, expand_frames
+from eprimg.io.explicit_headers import (
+    EXPLICIT_LE,
+    LONG_VR,
+    ExplicitValues,
+    PixelPlace,
+    read_explicit_header,
+)
 from eprimg.io.header_values import HeaderValues
 from eprimg.io.instance import Instance
 from eprimg.model.case import Finding, Severity
@@ -21,7 +29,6 @@ HeaderCache = dict[tuple[Any, ...], tuple[dict[str, Any], tuple[tuple[str, str],
 _MAX_KNOWN = 10_000
 
 IMPLICIT_LE = "1.2.840.10008.1.2"
-EXPLICIT_LE = "1.2.840.10008.1.2.1"
 DEFLATED_LE = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BE = "1.2.840.10008.1.2.2"
 NATIVE_LITTLE_ENDIAN = frozenset({IMPLICIT_LE, EXPLICIT_LE})
@@ -29,9 +36,6 @@ NATIVE_LITTLE_ENDIAN = frozenset({IMPLICIT_LE, EXPLICIT_LE})
 
 _IMAGE_MODALITIES = frozenset({"MR", "PT", "CT"})
 _UNDEFINED = 0xFFFFFFFF
-_LONG_VR = frozenset(
-    {b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"UC", b"UR", b"UT", b"UN", b"SV", b"UV"}
-)
 
 
 def read_headers(
@@ -66,6 +70,12 @@ def read_headers(
         findings.append(Finding(code, severity, shown, text))
 
     try:
+        quick = read_explicit_header(str(path), _WANTED)
+        if quick is not None:
+            values = ExplicitValues(quick.items)
+            first = _instance(path, EXPLICIT_LE, values, quick.pixels, known)
+            if first.sop_class not in FRAME_CLASSES:
+                return [first] if _whole(first, quick.pixels, quick.size, note) else []
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             syntax = _transfer_syntax(file)
@@ -86,31 +96,11 @@ def read_headers(
                     "no transfer syntax in the meta group; implicit little endian was assumed",
                 )
             dataset, pixels = _read_dataset(file, syntax)
-        first = _instance(path, syntax or IMPLICIT_LE, dataset, pixels, known)
-        missing = [
-            keyword
-            for keyword, value in (
-                ("SOPClassUID (0008,0016)", first.sop_class),
-                ("StudyInstanceUID (0020,000D)", first.study_uid),
-                ("SeriesInstanceUID (0020,000E)", first.series_uid),
-            )
-            if not value
-        ]
-        if first.modality in _IMAGE_MODALITIES and (not pixels.tag or not first.rows):
-            missing.append("pixels")
-        if missing:
-            note(
-                "E_TRUNCATED",
-                Severity.ERROR,
-                f"the header ends early or is damaged: no {', '.join(missing)}",
-            )
+        syntax = syntax or IMPLICIT_LE
+        read = HeaderValues(dataset, little_endian=syntax != EXPLICIT_BE)
+        first = _instance(path, syntax, read, pixels, known)
+        if not _whole(first, pixels, size, note):
             return []
-        if pixels.length not in (None, _UNDEFINED) and pixels.offset + pixels.length > size:
-            note(
-                "E_PIXEL_SHORT",
-                Severity.ERROR,
-                f"the file ends {pixels.offset + pixels.length - size} bytes before its pixels do",
-            )
         if first.sop_class in FRAME_CLASSES:
             frames = expand_frames(first, dataset)
             if not frames:
@@ -128,22 +118,54 @@ def read_headers(
     return []
 
 
+def _whole(
+    first: Instance,
+    pixels: PixelPlace,
+    size: int,
+    note: Callable[[str, Severity, str], None],
+) -> bool:
+    """Note what is missing; tell whether the file can be used."""
+    missing = [
+        keyword
+        for keyword, value in (
+            ("SOPClassUID (0008,0016)", first.sop_class),
+            ("StudyInstanceUID (0020,000D)", first.study_uid),
+            ("SeriesInstanceUID (0020,000E)", first.series_uid),
+        )
+        if not value
+    ]
+    if first.modality in _IMAGE_MODALITIES and (not pixels.tag or not first.rows):
+        missing.append("pixels")
+    if missing:
+        note(
+            "E_TRUNCATED",
+            Severity.ERROR,
+            f"the header ends early or is damaged: no {', '.join(missing)}",
+        )
+        return False
+    if pixels.length not in (None, _UNDEFINED) and pixels.offset + pixels.length > size:
+        note(
+            "E_PIXEL_SHORT",
+            Severity.ERROR,
+            f"the file ends {pixels.offset + pixels.length - size} bytes before its pixels do",
+        )
+    return True
+
+
 class _PixelElement:
     """Stops the reader at the pixel element and remembers where its value starts."""
 
-    __slots__ = ("file", "length", "offset", "tag")
+    __slots__ = ("file", "place")
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
-        self.tag = 0
-        self.offset = 0
-        self.length: int | None = None
+        self.place = PixelPlace()
 
     def __call__(self, tag: Any, vr: str | None, length: int) -> bool:
         if int.__lt__(tag, 0x7FE00008):  # plain int comparison: BaseTag's own is slow
             return False
         if int.__eq__(tag, 0x7FE00010) or int.__lt__(tag, 0x7FE00010):
-            self.tag, self.offset, self.length = int(tag), self.file.tell(), length
+            self.place = PixelPlace(int(tag), self.file.tell(), length)
         return True
 
 
@@ -160,14 +182,14 @@ def _transfer_syntax(file: BinaryIO) -> str | None:
         if group != 2:
             file.seek(-8, os.SEEK_CUR)
             return syntax
-        if vr in _LONG_VR:
+        if vr in LONG_VR:
             length = struct.unpack("<I", file.read(4))[0]
         value = file.read(length) if length < 1 << 16 else file.seek(length, os.SEEK_CUR) and b""
         if element == 0x0010 and isinstance(value, bytes):
             syntax = value.decode("ascii", "replace").strip("\0 ")
 
 
-def _read_dataset(file: BinaryIO, syntax: str) -> tuple[Any, _PixelElement]:
+def _read_dataset(file: BinaryIO, syntax: str) -> tuple[Any, PixelPlace]:
     from pydicom.filereader import read_dataset
 
     stop = _PixelElement(file)
@@ -178,7 +200,7 @@ def _read_dataset(file: BinaryIO, syntax: str) -> tuple[Any, _PixelElement]:
         stop_when=stop,
         specific_tags=_TAGS,
     )
-    return dataset, stop
+    return dataset, stop.place
 
 
 _TEXTS: dict[str, int] = {
@@ -201,6 +223,7 @@ _TEXTS: dict[str, int] = {
     "sequence_name": 0x00180024,
     "units": 0x00541001,
     "decay_correction": 0x00541102,
+    "rescale_type": 0x00281054,
 }
 _PATIENT = (0x00100020, 0x00100021, 0x00100010, 0x00100030)
 _WORDS: dict[str, int] = {
@@ -244,13 +267,17 @@ _SLOPE, _INTERCEPT = 0x00281053, 0x00281052
 _FRAME_REFERENCE_TIME, _FRAME_DURATION, _DECAY_FACTOR = 0x00541300, 0x00181242, 0x00541321
 _FRAMES, _SAMPLES, _LOSSY = 0x00280008, 0x00280002, 0x00282110
 _HIGH_BIT = 0x00280102
-_PHILIPS_CREATOR, _PHILIPS_SLOPE = 0x20050010, 0x2005100E
-_GE_CREATOR, _GE_IMAGE_TYPE = 0x00430010, 0x0043102F
+_BLOCKS = range(0x10, 0x20)
+"""Blocks in which a private creator may reserve its elements (PS3.5 7.8.1); 10 is the usual one,
+but a file that passed an archive or a de-identification may use another."""
+_PHILIPS_SLOPE = (0x2005, "Philips MR Imaging DD 001", 0x0E)
+_GE_IMAGE_TYPE = (0x0043, "GEMS_PARM_01", 0x2F)
 _GE_COMPONENT = {0: "MAGNITUDE", 1: "PHASE", 2: "REAL", 3: "IMAGINARY"}
 _SEQUENCE_NAME, _ECHO_PULSE_SEQUENCE = 0x00189005, 0x00189008
 _PULSE_SEQUENCE = {"GRADIENT": "GR", "SPIN": "SE", "BOTH": "SE\\GR"}
 
 _SERIES_TAGS = (
+    0x00080005,
     *_TEXTS.values(),
     *_PATIENT,
     *_WORDS.values(),
@@ -258,7 +285,12 @@ _SERIES_TAGS = (
     *(t for t, _ in _FLOATS.values()),
     *(t for t, _, _ in _VECTORS.values()),
     *(_FRAMES, _SAMPLES, _LOSSY, _HIGH_BIT, _SEQUENCE_NAME, _ECHO_PULSE_SEQUENCE),
-    *(_PHILIPS_CREATOR, _PHILIPS_SLOPE, _GE_CREATOR, _GE_IMAGE_TYPE),
+    *(
+        tag
+        for group, _, element in (_PHILIPS_SLOPE, _GE_IMAGE_TYPE)
+        for block in _BLOCKS
+        for tag in (group << 16 | block, group << 16 | block << 8 | element)
+    ),
 )
 """Elements that seldom change inside a series; equal bytes are understood once per scan."""
 _FRAME_TAGS = (
@@ -267,12 +299,13 @@ _FRAME_TAGS = (
     *(_FRAME_REFERENCE_TIME, _FRAME_DURATION, _DECAY_FACTOR),
 )
 _TAGS: list[Any] = [*_SERIES_TAGS, *_FRAME_TAGS, *FUNCTIONAL_GROUPS]
+_WANTED = frozenset(_TAGS)
+_OF_A_FRAME = frozenset(_FRAME_TAGS)
 
 
 def _instance(
-    path: Path, syntax: str, dataset: Any, pixels: _PixelElement, known: HeaderCache | None
+    path: Path, syntax: str, read: HeaderValues, pixels: PixelPlace, known: HeaderCache | None
 ) -> Instance:
-    read = HeaderValues(dataset, little_endian=syntax != EXPLICIT_BE)
     facts, faults = _series_facts(read, syntax, known)
     date, time = read.text(_ACQUISITION_DATE), read.text(_ACQUISITION_TIME)
     if not date:
@@ -308,7 +341,7 @@ def _series_facts(
     """Understand the elements that seldom change; equal bytes give the same answer again."""
     key: tuple[Any, ...] | None = None
     if known is not None:
-        key = (syntax, *map(read.raw, _SERIES_TAGS))
+        key = (syntax, *read.shared_values(_SERIES_TAGS, _OF_A_FRAME))
         try:
             if key in known:
                 return known[key]
@@ -327,10 +360,12 @@ def _series_facts(
     facts["number_of_frames"] = read.integer(_FRAMES, "NumberOfFrames") or 1
     facts["transfer_syntax"] = intern(syntax)
     facts["lossy"] = read.text(_LOSSY) == "01"
-    if read.text(_PHILIPS_CREATOR) == "Philips MR Imaging DD 001":
-        facts["philips_scale_slope"] = read.binary_float(_PHILIPS_SLOPE, "Philips scale slope")
-    if not facts["complex_component"] and read.text(_GE_CREATOR) == "GEMS_PARM_01":
-        kind = read.unsigned(_GE_IMAGE_TYPE, "GE image type")
+    slope_tag = read.private_tag(*_PHILIPS_SLOPE)
+    if slope_tag is not None:
+        facts["philips_scale_slope"] = read.binary_float(slope_tag, "Philips scale slope")
+    kind_tag = None if facts["complex_component"] else read.private_tag(*_GE_IMAGE_TYPE)
+    if kind_tag is not None:
+        kind = read.unsigned(kind_tag, "GE image type")
         facts["complex_component"] = _GE_COMPONENT.get(-1 if kind is None else kind, "")
     if not facts["scanning_sequence"]:
         facts["scanning_sequence"] = _PULSE_SEQUENCE.get(read.text(_ECHO_PULSE_SEQUENCE), "")

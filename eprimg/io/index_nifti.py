@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from eprimg.io.echo_names import companion_paths, echo_number
 from eprimg.io.entries import SeriesEntry
 from eprimg.io.sidecar import nifti_stem, side_car_echo_times_ms
 from eprimg.model.case import Finding, Severity
@@ -77,14 +78,9 @@ def nifti_entries(paths: Sequence[Path], root: Path) -> list[SeriesEntry]:
         else:
             entries.append(_single(path, root))
     for (_, stem), files in trains.items():
-        files.sort(key=lambda p: int(_number(p)))
-        entries.append(_train(stem, files))
+        files.sort(key=lambda p: echo_number(p) or 0)
+        entries.append(_train(stem, files, companion_paths(files, paths)))
     return entries
-
-
-def _number(path: Path) -> str:
-    found = _ECHO.search(path.name)
-    return found.group(1) if found else "0"
 
 
 def _header(path: Path) -> tuple[tuple[int, ...] | None, str]:
@@ -138,7 +134,7 @@ def _single(path: Path, root: Path) -> SeriesEntry:
     )
 
 
-def _train(stem: str, files: list[Path]) -> SeriesEntry:
+def _train(stem: str, files: list[Path], companions: tuple[Path, ...]) -> SeriesEntry:
     shape, problem = _header(files[0])
     times = side_car_echo_times_ms(files)
     known = len(times) == len(files)
@@ -157,4 +153,5 @@ def _train(stem: str, files: list[Path]) -> SeriesEntry:
         shape=f"{_text(shape)}, {len(files)} echoes" if shape else "",
         echo_times_ms=tuple(times) if known else (),
         paths=tuple(files),
+        companion_paths=companions,
     )

@@ -7,9 +7,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
+from eprimg.io.companions import with_companions
 from eprimg.io.entries import SeriesEntry
-from eprimg.io.frame_types import SEG_CLASSES, VOLUME_CLASSES, by_echo, drop_reason, n_positions
+from eprimg.io.frame_types import (
+    SEG_CLASSES,
+    VOLUME_CLASSES,
+    by_echo,
+    complex_part,
+    drop_reason,
+    n_positions,
+)
 from eprimg.io.instance import Instance
 from eprimg.model.case import Finding, Severity
 from eprimg.model.study import Role
@@ -37,7 +46,7 @@ def dicom_entries(instances: Sequence[Instance]) -> list[SeriesEntry]:
     groups: dict[tuple[str, str], list[Instance]] = {}
     for each in instances:
         groups.setdefault((each.study_uid, each.series_uid), []).append(each)
-    return _joined_echoes([_entry(frames) for frames in groups.values()])
+    return with_companions(_joined_echoes([_entry(frames) for frames in groups.values()]))
 
 
 def _entry(frames: list[Instance]) -> SeriesEntry:
@@ -47,6 +56,7 @@ def _entry(frames: list[Instance]) -> SeriesEntry:
         return _other_entry(frames)
     dropped: Counter[str] = Counter()
     kept: list[Instance] = []
+    parts: list[Instance] = []
     for frame in frames:
         reason = (
             drop_reason(frame)
@@ -55,6 +65,8 @@ def _entry(frames: list[Instance]) -> SeriesEntry:
         )
         if reason:
             dropped[reason] += 1
+            if frame.sop_class in VOLUME_CLASSES and complex_part(frame):
+                parts.append(frame)
         else:
             kept.append(frame)
     modality = VOLUME_CLASSES.get((kept or frames)[0].sop_class, first.modality)
@@ -70,8 +82,9 @@ def _entry(frames: list[Instance]) -> SeriesEntry:
         shape=_shape(kept, times),
         echo_times_ms=times,
         instances=tuple(kept),
-        paths=tuple(sorted({f.path for f in kept})),
+        paths=tuple(sorted({f.path for f in kept}, key=str)),  # pathlib compares slowly
         dropped=tuple(sorted(dropped.items())),
+        parts=tuple(parts),
         study_uid=first.study_uid,
         series_uids=(first.series_uid,),
         frame_of_reference=first.frame_of_reference,
@@ -174,10 +187,8 @@ def _instant(frames: Sequence[Instance]) -> datetime | None:
 
 
 def _parsed(date: str, time: str) -> datetime | None:
-    digits = date.replace(".", "").strip()
-    try:
-        day = datetime.strptime(digits, "%Y%m%d")
-    except ValueError:
+    day = _day(date)
+    if day is None:
         return None
     clock = re.match(r"(\d\d):?(\d\d)?:?(\d\d)?(\.\d+)?", time.strip())
     if clock is None:
@@ -186,6 +197,14 @@ def _parsed(date: str, time: str) -> datetime | None:
     return day + timedelta(
         hours=int(hours), minutes=int(minutes), seconds=int(seconds) + float(part or 0)
     )
+
+
+@lru_cache(maxsize=256)
+def _day(date: str) -> datetime | None:
+    try:
+        return datetime.strptime(date.replace(".", "").strip(), "%Y%m%d")
+    except ValueError:
+        return None
 
 
 def _stem(description: str) -> str:
@@ -270,6 +289,7 @@ def _join(group: list[SeriesEntry]) -> SeriesEntry:
         instances=frames,
         paths=tuple(sorted({p for e in group for p in e.paths})),
         dropped=tuple(sorted(dropped.items())),
+        parts=tuple(f for e in group for f in e.parts),
         series_uids=tuple(u for e in group for u in e.series_uids),
         instant=min(instants) if instants else None,
         findings=(*(f for e in group for f in e.findings), note),

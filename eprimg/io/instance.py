@@ -69,7 +69,9 @@ class Instance:
     contrast_agent, scanning_sequence, sequence_name : str
         As in the header (an enhanced object's EchoPulseSequence is given as GR or SE).
     philips_scale_slope : float or None
-        Private element (2005,100E) of creator ``Philips MR Imaging DD 001``.
+        Private element (2005,xx0E) of creator ``Philips MR Imaging DD 001``, of this frame.
+    rescale_type : str
+        RescaleType (0028,1054): the unit after the rescale, e.g. ``mrad``.
     units, decay_correction : str
         PET.
     corrected_image, series_type : tuple of str
@@ -137,6 +139,7 @@ class Instance:
     scanning_sequence: str = ""
     sequence_name: str = ""
     philips_scale_slope: float | None = None
+    rescale_type: str = ""
     units: str = ""
     decay_correction: str = ""
     corrected_image: tuple[str, ...] = ()

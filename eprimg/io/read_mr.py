@@ -10,10 +10,19 @@ import numpy as np
 
 from eprimg.config import ReadConfig
 from eprimg.errors import GeometryError, InputError
+from eprimg.io.complex_echoes import DicomComplexEchoes
+from eprimg.io.echo_checks import (
+    TRUE_TIMES,
+    check_echo_numbers,
+    one_time_for_all,
+    timing_findings,
+)
 from eprimg.io.echo_times import check_echo_times_ms
 from eprimg.io.entries import SeriesEntry
 from eprimg.io.frame_types import by_echo, is_spin_echo
+from eprimg.io.image_notes import image_notes
 from eprimg.io.instance import Instance
+from eprimg.io.mr_scale import one_scale
 from eprimg.io.pixels import read_pixels, require_readable
 from eprimg.io.sidecar import seconds_from_ms
 from eprimg.io.stack import StackGeometry, stack_geometry
@@ -60,9 +69,9 @@ def read_mr_series(
         E_MOSAIC, E_IMAGETYPE, E_ECHO, E_GRID_MISMATCH and those of `stack_instances`.
     """
     if entry.source == "nifti":
-        from eprimg.io.read_nifti import read_nifti_echoes
+        from eprimg.io.nifti_complex import read_nifti_entry
 
-        return read_nifti_echoes(entry.paths, key=key, role=role, agent_phase=agent_phase)
+        return read_nifti_entry(entry, key=key, role=role, agent_phase=agent_phase)
     what = f"series {entry.key}"
     findings: list[Finding] = []
     _check_frames(entry, what)
@@ -80,8 +89,10 @@ def read_mr_series(
     _check_same_grid(trains, times, what)
     for train in trains:
         require_readable(train.instances, what=what)
+    findings += timing_findings(groups, entry.key)
     findings += _distinct(f for train in trains for f in train.findings)
-    trains, scale_findings = _one_scale(trains, entry.key)
+    notes = image_notes([train.instances for train in trains])
+    trains, scale_findings = one_scale(trains, entry.key)
     findings += scale_findings
     grid = trains[0].grid
     data = np.empty((*grid.shape, len(times)), dtype=np.float32)
@@ -115,14 +126,23 @@ def read_mr_series(
         pixels=EchoStack(
             Volume(data, grid, quantity("signal")), tuple(map(seconds_from_ms, times))
         ),
-        acquisition=_acquisition(first, times, agent_phase),
+        acquisition=replace(_acquisition(first, times, agent_phase), image_notes=notes),
         description=entry.description,
         source_uid=first.series_uid,
         source_hash=digest.hexdigest(),
         study_uid=entry.study_uid,
         n_files=len({f.path for train in trains for f in train.instances}),
+        complex_echoes=_complex_echoes(entry, config),
     )
     return StageResult(series, tuple(findings))
+
+
+def _complex_echoes(entry: SeriesEntry, config: ReadConfig) -> DicomComplexEchoes | None:
+    """Name the frames of the complex signal; nothing of them is read here."""
+    if not entry.companions:
+        return None
+    field = _known(entry.instances[0].field_strength_t, 1.0, "MagneticFieldStrength (0018,0087)")
+    return DicomComplexEchoes(entry.companions, entry.key, config.position_tolerance_mm, field)
 
 
 def _check_frames(entry: SeriesEntry, what: str) -> None:
@@ -162,6 +182,15 @@ def _check_echoes(
             where=f"{tag} in {without[0].name}",
             action="export the series again, or convert it to NIfTI and give --echo-times-ms",
         )
+    shortest_everywhere = one_time_for_all(entry.instances)
+    if shortest_everywhere:
+        raise InputError(
+            f"{what}: {shortest_everywhere}",
+            code="E_ECHO",
+            where=f"{tag} in {entry.instances[0].name}",
+            value=times,
+            action=TRUE_TIMES,
+        )
     if len(times) < 2 and entry.dropped:
         words = " and ".join(f"{n} {reason}" for reason, n in entry.dropped)
         field_map = any("field-map" in reason for reason, _ in entry.dropped)
@@ -176,6 +205,7 @@ def _check_echoes(
             action="give a multi-echo gradient-echo series",
         )
     check_echo_times_ms(times, where=f"{tag} of {what}")
+    check_echo_numbers(by_echo(entry.instances), what)
 
 
 def _check_same_grid(trains: list[StackGeometry], times: list[float], what: str) -> None:
@@ -207,75 +237,18 @@ def _distinct(findings: Iterable[Finding]) -> list[Finding]:
     return list(kept.values())
 
 
-def _one_scale(trains: list[StackGeometry], key: str) -> tuple[list[StackGeometry], list[Finding]]:
-    """Bring slices and echoes of one train to one scale.
-
-    Each slice's RescaleSlope is applied in any case.  Philips scanners may choose RescaleSlope
-    (RS) for display; the value that is comparable between frames is then
-    FP = (RS stored + RI) / (RS SS), with the private scale slope SS (2005,100E): T. L. Chenevert
-    et al., Transl. Oncol. 7 (2014) 65, doi:10.1593/tlo.13811.  A factor common to all echoes leaves
-    R2* as it is, so FP is taken only where RS or SS varies within the train.
-    """
-    frames = [f for train in trains for f in train.instances]
-    rescales = {(f.slope, f.intercept) for f in frames}
-    private = {f.philips_scale_slope for f in frames}
-    if len(rescales) == 1 and len(private) == 1:
-        return trains, []
-    low, high = (g(f.slope for f in frames) for g in (min, max))
-    if all(f.philips_scale_slope and f.slope for f in frames):
-        scaled = [
-            replace(
-                train,
-                instances=tuple(
-                    replace(
-                        f,
-                        slope=1.0 / (f.philips_scale_slope or 1.0),
-                        intercept=f.intercept / (f.slope * (f.philips_scale_slope or 1.0)),
-                    )
-                    for f in train.instances
-                ),
-            )
-            for train in trains
-        ]
-        return scaled, [
-            Finding(
-                "W_SCALE_VARIES",
-                Severity.WARNING,
-                key,
-                f"RescaleSlope ({low:g} to {high:g}) or the Philips scale slope (2005,100E) varies "
-                "within the train; values were divided by both, which makes echoes comparable",
-            )
-        ]
-    if len(private) > 1:
-        raise InputError(
-            f"series {key}: only some frames carry the Philips scale slope, so its echoes cannot "
-            "be brought to one scale",
-            code="E_SCALE",
-            where="(2005,100E)",
-            action="export the series again with its private elements",
-        )
-    return trains, [
-        Finding(
-            "W_SCALE_VARIES",
-            Severity.WARNING,
-            key,
-            f"RescaleSlope varies between slices or echoes ({low:g} to {high:g}); each slice was "
-            "scaled with its own",
-        )
-    ]
+def _known(value: float | None, factor: float, where: str) -> Known[float]:
+    return Known(where=where) if value is None else Known(value * factor, Origin.HEADER, where)
 
 
 def _acquisition(first: Instance, times: list[float], agent_phase: str) -> MRAcquisition:
-    def known(value: float | None, factor: float, where: str) -> Known[float]:
-        return Known(where=where) if value is None else Known(value * factor, Origin.HEADER, where)
-
     return MRAcquisition(
         echo_times_s=tuple(map(seconds_from_ms, times)),
-        field_strength_t=known(first.field_strength_t, 1.0, "MagneticFieldStrength (0018,0087)"),
+        field_strength_t=_known(first.field_strength_t, 1.0, "MagneticFieldStrength (0018,0087)"),
         agent_phase=agent_phase,
         manufacturer=first.manufacturer,
         model=first.model,
         sequence=first.sequence_name or first.scanning_sequence,
-        repetition_time_s=known(first.repetition_time_ms, 1e-3, "RepetitionTime (0018,0080)"),
-        flip_angle_deg=known(first.flip_angle_deg, 1.0, "FlipAngle (0018,1314)"),
+        repetition_time_s=_known(first.repetition_time_ms, 1e-3, "RepetitionTime (0018,0080)"),
+        flip_angle_deg=_known(first.flip_angle_deg, 1.0, "FlipAngle (0018,1314)"),
     )

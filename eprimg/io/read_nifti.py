@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from eprimg.errors import InputError, MissingTagError
 from eprimg.io.bridge import grid_from_nifti, volume_array
+from eprimg.io.echo_names import echo_name_findings
 from eprimg.io.echo_times import check_echo_times_ms
+from eprimg.io.image_notes import side_car_notes
 from eprimg.io.sidecar import nifti_stem, read_side_car, seconds_from_ms, side_car_echo_times_ms
 from eprimg.model.acquisition import Known, MRAcquisition, Origin
 from eprimg.model.case import Finding, Severity, StageResult
@@ -181,11 +183,13 @@ def read_nifti_echoes(
         digest.update(np.ascontiguousarray(data[..., n]).data)
     rising = tuple(seconds_from_ms(float(times_ms[n])) for n in order)
     findings = _findings(paths, key, frame, data, len(rising))
+    if origin == Origin.HEADER and len(paths) == len(times_ms):
+        findings += echo_name_findings(dict(zip(paths, times_ms, strict=True)), key)
     series = Series(
         key=key,
         role=role,
         pixels=EchoStack(Volume(data, grids[0], quantity("signal")), rising),
-        acquisition=_acquisition(paths[0], rising, agent_phase or _phase_of(role)),
+        acquisition=_acquisition(paths, rising, agent_phase or _phase_of(role)),
         description=nifti_stem(paths[0]),
         source_hash=digest.hexdigest(),
         study_uid=f"nifti:{hashlib.sha256(digest.digest()).hexdigest()[:16]}",
@@ -329,8 +333,11 @@ def _findings(
     return findings
 
 
-def _acquisition(path: Path, times_s: tuple[float, ...], agent_phase: str) -> MRAcquisition:
-    car = read_side_car(path)
+def _acquisition(
+    paths: Sequence[Path], times_s: tuple[float, ...], agent_phase: str
+) -> MRAcquisition:
+    cars = [read_side_car(p) for p in paths]
+    car = cars[0]
 
     def known(name: str) -> Known[float]:
         value = car.get(name)
@@ -347,4 +354,5 @@ def _acquisition(path: Path, times_s: tuple[float, ...], agent_phase: str) -> MR
         sequence=str(car.get("SequenceName", car.get("ScanningSequence", ""))),
         repetition_time_s=known("RepetitionTime"),
         flip_angle_deg=known("FlipAngle"),
+        image_notes=side_car_notes(cars),
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from eprimg.io.echo_checks import one_time_for_all
 from eprimg.io.entries import SeriesEntry
 from eprimg.io.frame_types import is_spin_echo, n_positions
 from eprimg.model.case import Finding, Severity
@@ -126,6 +127,9 @@ def _why_no_stack(entry: SeriesEntry) -> str:
     if any(f.echo_time_ms is None for f in entry.instances):
         return "frames without an echo time (0018,0081)"
     if len(entry.echo_times_ms) < 2:
+        wrong = one_time_for_all(entry.instances)
+        if wrong:
+            return f"{wrong} (EchoTime (0018,0081))"
         text = f"one magnitude echo only ({entry.echo_times_ms[0]:g} ms)"
         return f"{text}, beside {aside}" if aside else text
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 import numpy.typing as npt
@@ -201,7 +202,7 @@ def _ordered(
             where=f"{frames[n].name} and {frames[n + 1].name}",
             action="give one time point or repetition only",
         )
-    usual = float(np.median(steps))
+    usual = median(steps.tolist())  # np.median would import masked arrays
     gaps = np.flatnonzero(steps > 1.5 * usual)
     if gaps.size:
         n = int(gaps[0])

@@ -64,9 +64,9 @@ def read_series(
     key = str(role)
     if role in (Role.MR_PRE, Role.MR_POST):
         if entry.source == "nifti":
-            from eprimg.io.read_nifti import read_nifti_echoes
+            from eprimg.io.nifti_complex import read_nifti_entry
 
-            return read_nifti_echoes(entry.paths, key=key, role=role, agent_phase=agent_phase)
+            return read_nifti_entry(entry, key=key, role=role, agent_phase=agent_phase)
         from eprimg.io.read_mr import read_mr_series
 
         phase = agent_phase or ("pre" if role == Role.MR_PRE else "post")

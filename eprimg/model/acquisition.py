@@ -11,6 +11,7 @@ from eprimg.errors import ClockError, MissingTagError
 
 __all__ = [
     "CLOCK_SKEW_S",
+    "ImageNote",
     "Injection",
     "Known",
     "MRAcquisition",
@@ -150,6 +151,26 @@ class Injection:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageNote:
+    """Something that the header says about how the echoes were read out or processed.
+
+    Parameters
+    ----------
+    kind : str
+        ``bipolar``, ``monopolar``, ``normalised``, ``filtered``, ``resampled``, ``gain_varies`` or
+        ``scale_varies``.
+    text : str
+        In words.
+    where : str
+        Element that says so.
+    """
+
+    kind: str
+    text: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class MRAcquisition:
     """Facts about a multi-echo MR series.
 
@@ -165,6 +186,9 @@ class MRAcquisition:
         As in the header.
     repetition_time_s, flip_angle_deg : Known[float]
         Sequence timing.
+    image_notes : tuple of ImageNote
+        What the header says about read-out polarity, filters and gains; a header that says
+        nothing leaves it empty, which proves nothing.
     """
 
     echo_times_s: tuple[float, ...]
@@ -175,6 +199,7 @@ class MRAcquisition:
     sequence: str = ""
     repetition_time_s: Known[float] = field(default_factory=_missing)
     flip_angle_deg: Known[float] = field(default_factory=_missing)
+    image_notes: tuple[ImageNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

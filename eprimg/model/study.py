@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from eprimg.errors import InputError
 from eprimg.model.acquisition import MRAcquisition, PETAcquisition
+from eprimg.model.complex_echoes import ComplexEchoSource
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 from eprimg.model.volume import EchoStack, Volume
@@ -51,6 +52,9 @@ class Series:
         Study instance UID (tells whether two series belong to one session).
     n_files : int
         Number of source files.
+    complex_echoes : ComplexEchoSource or None
+        Where the complex signal of an echo train can be read from, when phase, or real and
+        imaginary, frames were found beside the magnitude; no voxel of them is held here.
     """
 
     key: str
@@ -62,6 +66,7 @@ class Series:
     source_hash: str = ""
     study_uid: str = ""
     n_files: int = 0
+    complex_echoes: ComplexEchoSource | None = None
 
     @property
     def grid(self) -> Grid:

@@ -51,3 +51,34 @@ def test_a_faulty_number_in_a_group_is_a_fault_of_its_frame(tmp_path):
     frames = read_headers(path, findings=[])
     assert [len(f.faults) for f in frames] == [1, 0, 0, 0, 0, 0]
     assert "RescaleSlope (0028,1053)" in frames[0].faults[0][1]
+
+
+def philips(slopes):
+    """Private scale slopes where Philips multi-frame files keep them: (2005,xx0F) per frame."""
+
+    def change(d):
+        d.Manufacturer = "Philips Healthcare"
+        for n, own in enumerate(d.PerFrameFunctionalGroupsSequence):
+            single = Dataset()
+            block = single.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
+            block.add_new(0x0E, "FL", slopes[n % len(slopes)])
+            frame = own.private_block(0x2005, "Philips MR Imaging DD 005", create=True)
+            frame.add_new(0x0F, "SQ", [single])
+
+    return change
+
+
+def test_philips_scale_slope_per_frame(tmp_path):
+    path = write_enhanced_mr(tmp_path / "e.dcm", change=philips((0.5, 0.25)))
+    frames = read_headers(path, findings=[])
+    assert [f.philips_scale_slope for f in frames[:3]] == [0.5, 0.25, 0.5]
+
+
+def test_real_philips_scale_slopes(real_data):
+    path = real_data / "mri/philips_enh_fmap/IM_0027_fMAP.dcm"
+    frames = read_headers(path, findings=[])
+    slopes = []
+    for item in pydicom.dcmread(path, stop_before_pixels=True).PerFrameFunctionalGroupsSequence:
+        slopes.append(item[0x2005, 0x140F].value[0][0x2005, 0x100E].value)
+    assert [f.philips_scale_slope for f in frames] == slopes
+    assert len(set(slopes)) == 2

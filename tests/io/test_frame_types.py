@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from eprimg.io.frame_types import by_echo, drop_reason, is_spin_echo, n_positions
+from eprimg.io.frame_types import by_echo, complex_part, drop_reason, is_spin_echo, n_positions
 from eprimg.io.instance import Instance
 
 MR, PT, CT = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.128", "1.2.840.10008.5.1.4.1.1.2"
@@ -75,3 +75,13 @@ def test_spin_echo_words():
 def test_positions():
     places = [(0.0, 0.0, 0.0), (0.0, 0.0, 0.001), (0.0, 0.0, 3.0), None]
     assert n_positions([frame(position=p) for p in places]) == 3
+
+
+def test_parts_of_the_complex_signal():
+    assert complex_part(frame("ORIGINAL\\PRIMARY\\P\\ND")) == "PHASE"
+    assert complex_part(frame("ORIGINAL\\PRIMARY\\R_FFE\\R\\FFE")) == "REAL"
+    assert complex_part(frame("X\\Y", complex_component="IMAGINARY")) == "IMAGINARY"
+    assert complex_part(frame()) == ""
+    # a Philips field map calls itself REAL, and a computed map is no signal
+    assert complex_part(frame("O\\P\\T1\\FIELD_MAP", complex_component="REAL")) == ""
+    assert complex_part(frame("DERIVED\\PRIMARY\\T2_STAR MAP\\ND")) == ""

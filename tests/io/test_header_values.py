@@ -90,3 +90,20 @@ def test_values_that_are_already_built():
 def test_other_character_sets():
     read = raw(SpecificCharacterSet="ISO_IR 192", SeriesDescription="Größe")
     assert read.text(0x0008103E) == "Größe"
+
+
+def test_private_elements_are_found_through_their_creator():
+    d = Dataset()
+    d.add_new(0x20050010, "LO", "Somebody else")
+    d.add_new(0x20050013, "LO", "Philips MR Imaging DD 001")
+    d.add_new(0x2005100E, "FL", 99.0)
+    d.add_new(0x2005130E, "FL", 0.25)
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, d, implicit_vr=False, little_endian=True)
+    file.seek(0)
+    values = HeaderValues(read_dataset(file, False, True))
+    tag = values.private_tag(0x2005, "Philips MR Imaging DD 001", 0x0E)
+    assert tag == 0x2005130E
+    assert values.binary_float(tag, "slope") == 0.25
+    assert values.private_tag(0x2005, "Nobody", 0x0E) is None
+    assert values.private_tag(0x2007, "Somebody else", 0x0E) is None

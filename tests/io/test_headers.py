@@ -185,3 +185,26 @@ def test_date_and_time_in_one_element(tmp_path):
 
     (i,) = one(write_mr(tmp_path, n_slices=1, echo_times_ms=(2,), change=change)[0])
     assert (i.acquisition_date, i.acquisition_time) == ("20240305", "101112.5")
+
+
+def test_private_blocks_that_were_moved(tmp_path):
+    """An archive may give a creator another block (PS3.5 7.8.1)."""
+
+    def change(d, k, e):
+        d.private_block(0x2005, "Archive", create=True).add_new(0x0E, "FL", 99.0)
+        d.private_block(0x2005, "Philips MR Imaging DD 001", create=True).add_new(0x0E, "FL", 0.5)
+        d.private_block(0x0043, "Archive", create=True)
+        d.private_block(0x0043, "GEMS_PARM_01", create=True).add_new(0x2F, "SS", 1)
+
+    path = write_mr(tmp_path, change=change)[0]
+    (frame,) = read_headers(path, findings=[])
+    assert (frame.philips_scale_slope, frame.complex_component) == (0.5, "PHASE")
+
+
+def test_the_creator_of_another_vendor_is_not_taken(tmp_path):
+    def change(d, k, e):
+        d.private_block(0x2005, "Archive", create=True).add_new(0x0E, "FL", 99.0)
+        d.private_block(0x0043, "Archive", create=True).add_new(0x2F, "SS", 1)
+
+    (frame,) = read_headers(write_mr(tmp_path, change=change)[0], findings=[])
+    assert (frame.philips_scale_slope, frame.complex_component) == (None, "")

@@ -230,3 +230,97 @@ def test_real_field_map_is_refused_in_words(real_data):
     text = refused(real_data / "mri/philips_enh_fmap", "E_ECHO")
     assert "single magnitude echo (1.52 ms" in text
     assert "field map" in text
+
+
+def shortest_everywhere(number, train):
+    """GE research sequences: the shortest echo time in every frame (dcm2niix issue 359)."""
+
+    def change(d, k, e):
+        d.Manufacturer, d.EchoTime = "GE MEDICAL SYSTEMS", 2.0
+        d.SOPInstanceUID = f"2.25.7.{k}.{e}"
+        d.EchoNumbers = 1 if number == "one" else e + 1
+        d.EchoTrainLength = train
+        if number == "none":
+            del d.EchoNumbers
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("number", "train", "hint"),
+    [
+        ("one", 3, "EchoTrainLength (0018,0091) announces 3"),
+        ("one", 1, "same instant"),
+        ("counted", 1, "EchoNumbers (0018,0086) counts 3"),
+        ("none", 3, "EchoTrainLength"),
+    ],
+)
+def test_one_echo_time_in_every_echo_is_refused(tmp_path, number, train, hint):
+    write_mr(tmp_path, change=shortest_everywhere(number, train))
+    text = refused(tmp_path, "E_ECHO")
+    assert "3 frames at each of 4 positions all carry the echo time 2 ms" in text
+    assert hint in text
+    assert "EchoTime (0018,0081)" in text
+    assert "wrote one echo time" in scan(tmp_path).series[0].reason
+
+
+def test_echoes_that_share_a_time_are_refused(tmp_path):
+    def change(d, k, e):
+        d.EchoTime = (2.0, 2.0, 4.0)[e]
+
+    write_mr(tmp_path, change=change)
+    assert "echoes 1, 2 of one slice all carry the echo time 2 ms" in refused(tmp_path, "E_ECHO")
+
+
+def test_echo_number_missing_or_wrong_changes_nothing(tmp_path):
+    def missing(d, k, e):
+        del d.EchoNumbers
+
+    def wrong(d, k, e):
+        d.EchoNumbers = (3, 1, 2)[e]
+
+    for name, change in (("a", missing), ("b", wrong)):
+        write_mr(tmp_path / name, change=change)
+        result = read(tmp_path / name)
+        assert result.value.pixels.echo_times_s == (0.002, 0.004, 0.006)
+        assert result.findings == ()
+
+
+def test_echoes_of_other_timing_are_noticed(tmp_path):
+    def change(d, k, e):
+        d.RepetitionTime = 20 if e < 2 else 35
+        d.FlipAngle = 15 if e else 20
+
+    write_mr(tmp_path, change=change)
+    (finding,) = read(tmp_path).findings
+    assert finding.code == "W_ECHO_TIMING"
+    assert "RepetitionTime (0018,0080) from 20 to 35 ms" in finding.text
+    assert "FlipAngle (0018,1314) from 15 to 20 degrees" in finding.text
+
+
+def test_header_notes_reach_the_acquisition(tmp_path):
+    def change(d, k, e):
+        d.ImageType = ["ORIGINAL", "PRIMARY", "M", "NORM", "DIS2D"]
+
+    write_mr(tmp_path, change=change)
+    kinds = [n.kind for n in read(tmp_path).value.acquisition.image_notes]
+    assert kinds == ["normalised", "resampled"]
+
+
+def test_real_philips_display_and_floating_values_give_one_r2star(real_data):
+    """Both scales of Chenevert 2014: where nothing varies they differ by one factor."""
+    folder = real_data / "mri/philips_ingenia_gre2e"
+    data = read(folder).value.pixels.volume.data.astype(float)
+    floating = np.empty_like(data)
+    files = [pydicom.dcmread(p) for p in folder.glob("*.dcm")]
+    lowest = min(float(d.ImagePositionPatient[2]) for d in files)
+    for d in files:
+        if d.ImageType[3] == "M":
+            k = round((float(d.ImagePositionPatient[2]) - lowest) / 3.0)
+            e = int(d.EchoNumbers) - 1
+            # FP = SV / SS with intercept 0
+            floating[k, :, :, e] = d.pixel_array / d[0x2005, 0x100E].value
+    used = (data > 0).all(axis=-1)
+    rates = [np.log(x[used][:, 0] / x[used][:, 1]) / 0.0023 for x in (data, floating)]
+    np.testing.assert_allclose(rates[0], rates[1], rtol=0, atol=1e-3)
+    assert np.median(rates[0]) != 0.0
