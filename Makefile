@@ -106,6 +106,8 @@ validate: dev
 	$(BIN)/python -m tests.kernels.r2star_reference_object
 	$(BIN)/python -m tests.validation.phantom_page
 	$(BIN)/python -m tests.validation.fat_water_page
+	$(BIN)/python -m tests.validation.partial_volume_page
+	$(BIN)/python -m tests.validation.kinetics_page
 
 clean:
 	rm -rf build docs/_build docs/reference/generated $(VENV)

@@ -18,10 +18,12 @@ from eprimg._settings import setting, toml_lines, updated
 from eprimg.errors import ConfigError, raise_faults
 
 __all__ = [
+    "BloodVolumeConfig",
     "Config",
     "FatWaterConfig",
     "IronConfig",
     "MeasureConfig",
+    "PartialVolumeConfig",
     "R2StarConfig",
     "ReadConfig",
     "RegisterConfig",
@@ -188,6 +190,74 @@ class IronConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PartialVolumeConfig:
+    """How lesion means of PET are corrected for partial volume; the raw ones stay beside them."""
+
+    method: str = setting(
+        "",
+        "correction; empty for none",
+        choices=("", "rc-table", "gtm", "iterative-yang", "single-target"),
+    )
+    fwhm_mm: tuple[float, ...] = setting(
+        (),
+        "full width at half maximum of the scanner's blur for this nuclide and reconstruction: one "
+        "value, or three along slices, rows and columns; needed by all methods but rc-table",
+        low=1.0,
+        high=30.0,
+    )
+    fwhm_error_mm: float = setting(
+        0.5, "standard uncertainty of that width, carried into the result", low=0.0, high=5.0
+    )
+    boundary_error_mm: float = setting(
+        1.0,
+        "standard uncertainty of the outline of a lesion, carried into the result",
+        low=0.0,
+        high=10.0,
+    )
+    minimum_diameter_fwhm: float = setting(
+        1.5,
+        "a lesion of a smaller equivalent diameter, in widths of the blur, gets no corrected value",
+        low=0.5,
+    )
+    iterations: int = setting(10, "iterations of iterative-yang and single-target", low=1, high=100)
+    recovery_table: str = setting(
+        "", "CSV file with recovery coefficients of phantom spheres, for rc-table"
+    )
+    scanner: str = setting("", "name of scanner and reconstruction in that table")
+    background_gap_mm: float = setting(
+        10.0,
+        "rc-table: the background of a lesion begins this far outside of its outline",
+        low=0.0,
+        high=50.0,
+    )
+    background_width_mm: float = setting(
+        10.0, "rc-table: and is a shell of this width", low=1.0, high=50.0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BloodVolumeConfig:
+    """How the activity of the blood in a lesion's vessels is taken off its uptake."""
+
+    fraction: float = setting(
+        0.0,
+        "blood volume fraction of lesions (0.05 for 5 %); 0 for no correction",
+        low=0.0,
+        high=0.9,
+    )
+    fraction_se: float = setting(
+        0.0, "standard uncertainty of that fraction; 0 takes it as exact", low=0.0, high=0.5
+    )
+    blood_bq_per_ml: float = setting(
+        0.0,
+        "activity of whole blood at the reference instant of the scan, e.g. of a sample; 0 takes "
+        "the mean of the blood-pool region",
+        low=0.0,
+    )
+    blood_se_bq_per_ml: float = setting(0.0, "standard uncertainty of that activity", low=0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class StratifyConfig:
     """How lesions and the patient are placed in tiers."""
 
@@ -231,6 +301,8 @@ class Config:
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     measure: MeasureConfig = field(default_factory=MeasureConfig)
     iron: IronConfig = field(default_factory=IronConfig)
+    partial_volume: PartialVolumeConfig = field(default_factory=PartialVolumeConfig)
+    blood_volume: BloodVolumeConfig = field(default_factory=BloodVolumeConfig)
     stratify: StratifyConfig = field(default_factory=StratifyConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     threads: int = setting(0, "threads of kernels and engines; 0 takes all cores", low=0)

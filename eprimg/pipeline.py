@@ -120,11 +120,13 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
             )
             findings = made.findings
     elif stage == "measure":
+        from eprimg.io.recovery_table import load_recovery_table
         from eprimg.io.relaxivity import load_relaxivity
         from eprimg.stages.measure import measure
 
         if case.lesions is None:
             return case
+        table = config.partial_volume.recovery_table
         measured = measure(
             case.study,
             case.registrations,
@@ -136,6 +138,7 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
             before=case.native_lesions,
             ids=asked.ids,
             relaxivity=load_relaxivity(config.iron),
+            recovery=load_recovery_table(table) if table else (),
             progress=progress,
         )
         case = replace(

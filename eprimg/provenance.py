@@ -88,7 +88,7 @@ def settings_hash(config: Config, schemes: Sequence[TierScheme] | None = None) -
     ConfigError
         ``E_SCHEME``, ``E_COHORT`` or ``E_IRON_MODEL``.
     InputError
-        ``E_IRON_CALIBRATION``.
+        ``E_IRON_CALIBRATION`` or ``E_RECOVERY_TABLE``.
     """
     from eprimg.io.relaxivity import load_relaxivity
     from eprimg.io.schemes import load_cohort, load_schemes
@@ -96,6 +96,10 @@ def settings_hash(config: Config, schemes: Sequence[TierScheme] | None = None) -
     cohorts = load_cohort(config.stratify.cohort_file) if config.stratify.cohort_file else ()
     applied = tuple(schemes) if schemes is not None else load_schemes(config.stratify)
     text = f"{config.hash} {applied!r} {cohorts!r} {load_relaxivity(config.iron)!r}"
+    if config.partial_volume.recovery_table:
+        from eprimg.io.recovery_table import load_recovery_table
+
+        text += f" {load_recovery_table(config.partial_volume.recovery_table)!r}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -110,14 +114,17 @@ def check_settings(config: Config) -> None:
     Raises
     ------
     EprimgError
-        ``E_ENGINE``, ``E_CONFIG``, ``E_SCHEME``, ``E_COHORT`` or ``E_IRON_...``.
+        ``E_ENGINE``, ``E_CONFIG``, ``E_SCHEME``, ``E_COHORT``, ``E_IRON_...`` or
+        ``E_RECOVERY_TABLE``.
     """
     from eprimg.engines.registrars.rigid_settings import load_profile
     from eprimg.registry import load_engine
+    from eprimg.stages.partial_volume import check_partial_volume
 
     load_engine("registrar", config.register.engine)
     load_engine("segmenter", config.segment.engine)
     load_profile(config.register.profile)
+    check_partial_volume(config.partial_volume)
     settings_hash(config)
 
 

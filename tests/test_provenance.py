@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import eprimg
 from eprimg.config import Config
-from eprimg.errors import ConfigError
+from eprimg.errors import ConfigError, InputError
 from eprimg.io.schemes import load_schemes
 from eprimg.provenance import (
     check_settings,
@@ -44,3 +45,19 @@ def test_settings_that_name_nothing_are_refused() -> None:
     check_settings(Config())
     with pytest.raises(ConfigError):
         check_settings(Config().with_settings({"stratify": {"schemes": ["nothing"]}}))
+    with pytest.raises(ConfigError, match="needs the width"):
+        check_settings(Config().with_settings({"partial_volume": {"method": "gtm"}}))
+    table = {"method": "rc-table", "scanner": "A", "recovery_table": "absent.csv"}
+    with pytest.raises(InputError, match="cannot be read"):
+        check_settings(Config().with_settings({"partial_volume": table}))
+
+
+def test_a_coefficient_changes_the_hash(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    config = Config().with_settings({"partial_volume": {"recovery_table": str(file)}})
+    head = "nuclide,scanner,diameter_mm,background_ratio,rc,rc_uncertainty\n"
+    file.write_text(head + "89Zr,A,10,5,0.5,0.1\n")
+    first = settings_hash(config)
+    assert settings_hash(config) == first
+    file.write_text(head + "89Zr,A,10,5,0.6,0.1\n")
+    assert settings_hash(config) != first

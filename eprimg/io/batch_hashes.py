@@ -233,11 +233,15 @@ def _steady(value: Any) -> Any:
 
 
 def _placeless(settings: dict[str, Any]) -> dict[str, Any]:
-    """Keep the names of scheme, cohort and calibration files and drop their folders."""
+    """Keep the names of scheme, cohort, calibration and recovery files and drop their folders."""
     iron = settings.get("iron")
     if isinstance(iron, dict) and iron.get("calibration_file"):
         table = Path(str(iron["calibration_file"])).name
         settings = {**settings, "iron": {**iron, "calibration_file": table}}
+    volume = settings.get("partial_volume")
+    if isinstance(volume, dict) and volume.get("recovery_table"):
+        table = Path(str(volume["recovery_table"])).name
+        settings = {**settings, "partial_volume": {**volume, "recovery_table": table}}
     section = settings.get("stratify")
     if not isinstance(section, dict):
         return settings

@@ -15,6 +15,7 @@ from scipy.interpolate import PchipInterpolator
 from eprimg.errors import EprimgError, InputError, raise_faults
 
 _COLUMNS = ("nuclide", "scanner", "diameter_mm", "background_ratio", "rc", "rc_uncertainty")
+STATISTICS = ("mean", "peak", "max")
 
 
 class RecoveryRecord(NamedTuple):
@@ -32,6 +33,8 @@ class RecoveryRecord(NamedTuple):
         Measured over true concentration in the sphere.
     rc_uncertainty : float
         Standard uncertainty of `rc`.
+    statistic : str
+        Of what: ``"mean"`` over the sphere, ``"peak"`` (12.4 mm sphere) or ``"max"``.
     """
 
     nuclide: str
@@ -40,6 +43,7 @@ class RecoveryRecord(NamedTuple):
     background_ratio: float
     rc: float
     rc_uncertainty: float
+    statistic: str = "mean"
 
 
 class RecoveryEstimate(NamedTuple):
@@ -56,8 +60,9 @@ def parse_recovery_table(text: str) -> tuple[RecoveryRecord, ...]:
     ----------
     text : str
         Comma-separated lines with the heading ``nuclide,scanner,diameter_mm,background_ratio,rc,
-        rc_uncertainty`` in any order; ``inf`` is a cold background.  Lines that begin with ``#``
-        and empty lines are left out.
+        rc_uncertainty`` in any order; ``inf`` is a cold background.  A column ``statistic`` (mean,
+        peak or max) may be there; without it all coefficients are of the mean.  Lines that begin
+        with ``#`` and empty lines are left out.
 
     Returns
     -------
@@ -78,26 +83,29 @@ def parse_recovery_table(text: str) -> tuple[RecoveryRecord, ...]:
     reader = csv.DictReader(io.StringIO("\n".join(lines)), skipinitialspace=True)
     names = [(n or "").strip() for n in reader.fieldnames or ()]
     reader.fieldnames = names
-    if sorted(names) != sorted(_COLUMNS):
+    if sorted(names) not in (sorted(_COLUMNS), sorted((*_COLUMNS, "statistic"))):
         raise _refuse(
-            "The heading of a recovery table names each of its six columns once.", "heading", names
+            "The heading of a recovery table names each of its columns once.", "heading", names
         )
     faults: list[EprimgError] = []
     records: list[RecoveryRecord] = []
-    seen: set[tuple[str, str, float, float]] = set()
+    seen: set[tuple[str, str, float, float, str]] = set()
     for number, row in enumerate(reader, start=1):
         place = f"record {number}"
         if None in row or None in row.values():
-            faults.append(_refuse("A record has six values.", place, list(row.values())))
+            faults.append(_refuse("A record has one value per column.", place, list(row.values())))
             continue
         try:
-            values = [float(row[name]) for name in _COLUMNS[2:]]
+            diameter, ratio, rc, uncertainty = (float(row[name]) for name in _COLUMNS[2:])
         except ValueError:
             faults.append(_refuse("A value is not a number.", place, dict(row)))
             continue
-        record = RecoveryRecord(row["nuclide"].strip(), row["scanner"].strip(), *values)
-        key = record[:4]
-        if not record.nuclide or not record.scanner or not _in_range(record):
+        of = row.get("statistic", "mean").strip()
+        who = row["nuclide"].strip(), row["scanner"].strip()
+        record = RecoveryRecord(*who, diameter, ratio, rc, uncertainty, of)
+        key = (*record[:4], of)
+        named = record.nuclide and record.scanner and of in STATISTICS
+        if not named or not _in_range(record):
             faults.append(_refuse("A value is missing or out of range.", place, dict(row)))
         elif key in seen:
             faults.append(_refuse("The same sphere is there twice.", place, key))
@@ -116,6 +124,7 @@ def recovery_coefficient(
     nuclide: str,
     scanner: str,
     background_ratio: float,
+    statistic: str = "mean",
 ) -> RecoveryEstimate:
     """Interpolate the recovery coefficient of a sphere.
 
@@ -129,6 +138,8 @@ def recovery_coefficient(
         Which records hold; nothing is taken from another nuclide or scanner.
     background_ratio : float
         True sphere to background ratio; infinite for a cold background.
+    statistic : {"mean", "peak", "max"}, optional
+        Which records hold; a peak is never corrected with coefficients of the mean.
 
     Returns
     -------
@@ -158,10 +169,7 @@ def recovery_coefficient(
     .. [2] Soret M, Bacharach SL, Buvat I, J Nucl Med 2007;48:932-945.
        doi:10.2967/jnumed.106.035774
     """
-    chosen = [r for r in table if r.nuclide == nuclide and r.scanner == scanner]
-    if not chosen:
-        known = sorted({(r.nuclide, r.scanner) for r in table})
-        raise _refuse("The table has nothing for this nuclide and scanner.", "table", known)
+    chosen = select_records(table, nuclide, scanner, statistic)
     ratios = sorted({r.background_ratio for r in chosen})
     if not ratios[0] <= background_ratio <= ratios[-1]:
         raise _refuse(
@@ -178,6 +186,23 @@ def recovery_coefficient(
     return RecoveryEstimate(
         low.rc + share * (high.rc - low.rc), max(low.rc_uncertainty, high.rc_uncertainty)
     )
+
+
+def select_records(
+    table: Sequence[RecoveryRecord], nuclide: str, scanner: str, statistic: str
+) -> list[RecoveryRecord]:
+    """Pick the records of one nuclide, scanner and statistic, or refuse the table."""
+    chosen = [
+        r for r in table if (r.nuclide, r.scanner, r.statistic) == (nuclide, scanner, statistic)
+    ]
+    if not chosen:
+        known = sorted({(r.nuclide, r.scanner, r.statistic) for r in table})
+        raise _refuse(
+            f"The table has nothing for the {statistic}, this nuclide and this scanner.",
+            "table",
+            known,
+        )
+    return chosen
 
 
 def _on_curve(

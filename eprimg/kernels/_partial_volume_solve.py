@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eprimg.kernels._partial_volume_blur import Psf, Weights, spread
+from eprimg.kernels._partial_volume_loops import pack, yang_step
 from eprimg.kernels._partial_volume_regions import (
     Group,
     Transfer,
@@ -108,12 +109,10 @@ def solve_yang(
         return _refused(moved, condition)
     means, last = moved.raw.copy(), moved.raw.copy()
     unmix = _unmixing(group, moved.weight)
-    corrected, lowest = group.image, means
+    lowest, packed = means, pack(group)
     for _ in range(n_iterations):
-        sharp, blurred, usable = _template(group, means)
-        factor = np.divide(sharp, blurred, out=np.zeros_like(sharp), where=usable)
-        corrected = group.image * factor
-        last, means = means, _unmixed(unmix, _means(group, corrected, usable))
+        last = means
+        means = _unmixed(unmix, yang_step(group, packed, last, _base(group, last)))
         lowest = np.minimum(lowest, means)
     negative = present & ~(lowest >= 0.0)
     # A negative mean entered the template as 0: what it really sent to the others is missing there.
@@ -132,8 +131,7 @@ def solve_yang(
         voxel_sd = _typical(sd, group.valid)
     with np.errstate(invalid="ignore", divide="ignore"):
         change = np.abs(means - last) / np.abs(means)
-    shown = np.where(usable, corrected, np.nan).astype(group.image.dtype, copy=False)
-    return Solved(moved, means, raw_se, se, reason, condition, voxel_sd, change, shown)
+    return Solved(moved, means, raw_se, se, reason, condition, voxel_sd, change, packed.corrected)
 
 
 def solve_target(group: Group, psf: Psf, noise: Noise, n_iterations: int) -> Solved:
@@ -234,20 +232,6 @@ def _template(group: Group, means: _Column) -> tuple[_Volume, _Volume, NDArray[n
         blurred[region.reach_box] += step * region.blurred
     usable = group.valid & (blurred > 1e-6 * float(blurred.max()))
     return sharp, blurred, usable
-
-
-def _means(group: Group, values: _Volume, usable: NDArray[np.bool_]) -> _Column:
-    out = np.full(len(group.regions) + 1, np.nan)
-    total, weight = values.sum(dtype=np.float64), float(np.count_nonzero(usable))
-    for n, region in enumerate(group.regions):
-        share = region.mask * usable[region.support]
-        part = np.multiply(share, values[region.support], dtype=np.float64).sum()
-        size = share.sum(dtype=np.float64)
-        out[n] = part / size if size > 0.0 else np.nan
-        total, weight = total - part, weight - size
-    if group.has_background and weight > 0.0:
-        out[-1] = total / weight
-    return out
 
 
 def _unmixing(group: Group, weight: _Column) -> _Column | None:

@@ -9,6 +9,7 @@ the corrected one hangs on the boundary of the mask even more than the raw one, 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
@@ -23,7 +24,7 @@ from eprimg.kernels._partial_volume_blur import (
     gaussian_blur,
     make_psf,
 )
-from eprimg.kernels._partial_volume_boundary import moved_masks
+from eprimg.kernels._partial_volume_boundary import MovedMeans, moved_masks, moved_means
 from eprimg.kernels._partial_volume_input import Fwhm, Spacing, at_least, make_noise, start
 from eprimg.kernels._partial_volume_recovery import (
     RecoveryEstimate,
@@ -45,22 +46,27 @@ from eprimg.kernels._partial_volume_solve import (
     solve_target,
     solve_yang,
 )
+from eprimg.kernels._partial_volume_table import RecoveryCorrection, recovery_correction
 
 __all__ = [
     "PARTIAL_VOLUME_REASON_TEXT",
     "Edge",
     "Kernel",
     "MaskErrorResult",
+    "MovedMeans",
     "PartialVolumeReason",
     "PartialVolumeResult",
+    "RecoveryCorrection",
     "RecoveryEstimate",
     "RecoveryRecord",
     "gaussian_blur",
     "geometric_transfer_matrix",
     "iterative_yang",
     "mask_error_sensitivity",
+    "moved_means",
     "parse_recovery_table",
     "recovery_coefficient",
+    "recovery_correction",
     "single_target_correction",
 ]
 
@@ -158,6 +164,7 @@ def iterative_yang(
     noise_fwhm_mm: Fwhm | None = None,
     minimum_diameter_fwhm: float = 1.5,
     largest_condition: float = 1e3,
+    standard_errors: bool = True,
 ) -> PartialVolumeResult:
     """Correct a map voxel by voxel, with region means that are updated (iterative Yang).
 
@@ -169,6 +176,8 @@ def iterative_yang(
         Iterations, at least 1; `last_change` of the result tells whether they were enough.
     minimum_diameter_fwhm, largest_condition : float, optional
         See `geometric_transfer_matrix`.
+    standard_errors : bool, optional
+        False leaves them out (NaN): they take longer than the correction.
 
     Returns
     -------
@@ -204,7 +213,7 @@ def iterative_yang(
     noise = make_noise(image, psf, voxel_sd, noise_fwhm_mm, valid)
     steps = int(at_least(n_iterations, "n_iterations", 1))
     limit = at_least(largest_condition, "largest_condition", 1.0)
-    solved = [solve_yang(g, noise, limit, steps) for g in groups]
+    solved = [solve_yang(g, noise, limit, steps, with_se=standard_errors) for g in groups]
     shown = np.full(image.shape, np.nan, dtype=image.dtype)
     return assemble("iterative_yang", psf, steps, groups, solved, minimum_diameter_fwhm, shown)
 
@@ -283,6 +292,7 @@ def mask_error_sensitivity(
     *,
     method: Literal["gtm", "iterative_yang"] = "gtm",
     boundary_error_mm: float = 1.0,
+    only: Collection[int] | None = None,
     n_iterations: int = 10,
     kernel: Kernel | None = None,
     valid: NDArray[np.bool_] | None = None,
@@ -303,6 +313,8 @@ def mask_error_sensitivity(
         Which correction.
     boundary_error_mm : float, optional
         Standard uncertainty of the boundary in mm.
+    only : collection of int, optional
+        Labels whose boundary is moved; all when left out.
     n_iterations : int, optional
         Iterations of iterative Yang.
     minimum_diameter_fwhm, largest_condition : float, optional
@@ -351,7 +363,8 @@ def mask_error_sensitivity(
     row = 0
     for number, group in enumerate(groups):
         for place, region in enumerate(group.regions):
-            if base.reason[row + place] != PartialVolumeReason.OK:
+            wanted = only is None or region.label in only
+            if not wanted or base.reason[row + place] != PartialVolumeReason.OK:
                 continue
             box, masks = moved_masks(group, region, psf.spacing_mm, (-shift, shift))
             for side, mask in enumerate(masks):

@@ -31,9 +31,12 @@ __all__ = [
 
 STATISTIC_WORDS: Final[Mapping[str, str]] = {
     "mean": "mean",
+    "mean_partial_volume": "mean, corrected for partial volume",
+    "mean_without_blood": "mean without blood",
     "median": "median",
     "max": "max",
     "peak": "peak (1 mL sphere)",
+    "peak_partial_volume": "peak, corrected for partial volume",
     "sd": "standard deviation",
     "registration_error_term": "error from registration",
     "p90_mean": "mean above 90th percentile",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil
+
 from eprimg.config import Config
 from eprimg.kernels.label_boxes import (
     boxes_meet,
@@ -11,6 +13,7 @@ from eprimg.kernels.label_boxes import (
     widened_box,
 )
 from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.stages.partial_volume import partial_volume_reach_mm
 from eprimg.stages.region_notes import rim_margin
 
 __all__ = ["DENOMINATORS", "affected_regions"]
@@ -59,12 +62,19 @@ def affected_regions(before: LesionSet, after: LesionSet, config: Config) -> fro
     earlier = label_boxes(before.labels, largest) if edited else {}
     shape = after.grid.shape
     found = set(edited)
+    # Lesions that blur into each other are corrected together.
+    blur_mm = partial_volume_reach_mm(config.partial_volume)
+
+    def margin_of(regions: LesionSet) -> tuple[int, int, int]:
+        k, j, i = (2 * _REACH + ceil(blur_mm / step) for step in regions.grid.spacing_mm)
+        return k, j, i
+
     # Every edited region competes afresh for the voxels of the native grids, now and before.
     for number in edited:
         own = joined_box(boxes.get(number), earlier.get(number))
         if own is None:
             continue
-        near = widened_box(own, (2 * _REACH,) * 3, shape)
+        near = widened_box(own, margin_of(after), shape)
         found |= set(label_boxes(after.labels[near], largest))
         found |= set(label_boxes(before.labels[near], largest))
     if changed is not None:

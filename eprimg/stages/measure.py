@@ -9,6 +9,7 @@ import numpy as np
 
 from eprimg.config import Config
 from eprimg.kernels.label_boxes import label_changes
+from eprimg.kernels.partial_volume import RecoveryRecord
 from eprimg.model.case import StageResult
 from eprimg.model.lesions import LesionSet, Measurement, Region, RegionRole
 from eprimg.model.maps import QuantityMap
@@ -17,6 +18,7 @@ from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration
 from eprimg.stages.affected import DENOMINATORS, affected_regions
 from eprimg.stages.blood_fraction import measure_blood_fraction
+from eprimg.stages.blood_volume import correct_blood_volume
 from eprimg.stages.carry import fingerprints, reference_series
 from eprimg.stages.coverage import Drawn, add_coverage_notes, measure_coverage
 from eprimg.stages.iron import iron_findings, measure_iron
@@ -25,6 +27,7 @@ from eprimg.stages.measure_pet import measure_pet
 from eprimg.stages.native_labels import CARRIED, OUTLINES, native_voxels
 from eprimg.stages.noise_floor import voxel_doubts
 from eprimg.stages.objections import region_objections
+from eprimg.stages.partial_volume import correct_partial_volume
 from eprimg.stages.region_notes import EXCLUDED, note_regions
 from eprimg.stages.region_voxels import RegionVoxels
 from eprimg.stages.voxelwise_error import VoxelwiseErrors
@@ -62,6 +65,7 @@ def measure(
     before: Mapping[str, LesionSet] | None = None,
     ids: Collection[int] | None = None,
     relaxivity: RelaxivityModel | None = None,
+    recovery: Sequence[RecoveryRecord] = (),
     progress: Callable[[str, float], object] | None = None,
 ) -> StageResult[Measured]:
     """Carry labels to each native grid once and measure every region there.
@@ -91,6 +95,8 @@ def measure(
         there.  `affected_regions` finds the ids of an edit.  All when left out.
     relaxivity : RelaxivityModel, optional
         Model that ``iron.model`` names; without it there is no iron concentration.
+    recovery : sequence of RecoveryRecord, optional
+        Table of recovery coefficients, for ``partial_volume.method = "rc-table"``.
     progress : callable, optional
         Called with words and the fraction done.
 
@@ -171,6 +177,15 @@ def measure(
             config,
             progress=lambda: tell("numbers of pet", 0.7),
         )
+        correct_partial_volume(
+            numbers,
+            voxels[pet.key],
+            maps,
+            config,
+            recovery=recovery,
+            progress=lambda: tell("partial volume", 0.8),
+        )
+        correct_blood_volume(numbers, kept, voxels[pet.key].lesions, maps, config)
         add_coverage_notes(numbers, str(Role.PET))
     measured = lesions.with_regions(tuple(_with_numbers(r, numbers) for r in lesions.regions))
     tell("notes", 0.9)

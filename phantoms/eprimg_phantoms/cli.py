@@ -26,6 +26,7 @@ def make_command(
     ] = "small",
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of noise and identifiers.")] = 1,
     ct: Annotated[bool, typer.Option("--ct", help="Also write the CT of the PET/CT.")] = False,
+    variant: Annotated[str, typer.Option("--variant", help="Variant (see `list`).")] = "",
 ) -> None:
     """Write one phantom study: DICOM, masks and truth.json."""
     from eprimg_phantoms.make import make
@@ -40,7 +41,9 @@ def make_command(
             bar.update(tasks[step], completed=fraction)  # type: ignore[arg-type]
 
         try:
-            folder = make(scene, out, size=size, seed=seed, with_ct=ct, progress=show)
+            folder = make(
+                scene, out, size=size, seed=seed, with_ct=ct, variant=variant, progress=show
+            )
         except (ValueError, OSError) as problem:
             console.print(f"[red]error:[/red] {problem}", highlight=False)
             raise typer.Exit(2) from None
@@ -50,11 +53,13 @@ def make_command(
 @app.command("list")
 def list_command() -> None:
     """List the built-in scenes."""
-    from eprimg_phantoms.scene import available_scenes
+    from eprimg_phantoms.scene import available_scenes, available_variants
     from eprimg_phantoms.vials import scene_title
 
     for name in available_scenes():
-        typer.echo(f"{name}: {scene_title(name)}")
+        variants = ", ".join(available_variants(name))
+        more = f" (variants: {variants})" if variants else ""
+        typer.echo(f"{name}: {scene_title(name)}{more}")
 
 
 @app.command("compare")

@@ -56,10 +56,14 @@ def compare(
     ------
     FileNotFoundError
         If there is no ``truth.json``.
+    ValueError
+        If the scene has no bounds: those of the package are for scenes with MR.
     """
     path = Path(phantom)
     path = path if path.is_file() else path / "truth.json"
     truth = json.loads(path.read_text(encoding="utf-8"))
+    if "mr" not in truth:
+        raise ValueError(f"scene {truth['scene']!r} has no MR: there are no bounds for it")
     size = size or str(truth["size"])
     judge = _Judge(truth, Results(Path(results)), Masks(path.parent), load_bounds(size))
     rows = [

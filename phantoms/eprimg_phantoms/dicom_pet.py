@@ -25,12 +25,20 @@ from eprimg_phantoms.scene import Scene
 
 LARGEST = 32767
 
+# SNOMED CT codes and meanings of DICOM PS3.16 CID 4020.
+NUCLIDE_CODES = {
+    "89Zr": ("63360001", "^89^Zirconium"),
+    "64Cu": ("3932008", "^64^Copper"),
+    "18F": ("77004003", "^18^Fluorine"),
+}
+
 
 def radiopharmaceutical(scene: Scene) -> Dataset:
     """Return the item of the Radiopharmaceutical Information Sequence."""
     given = datetime.fromisoformat(scene.pet["injection"])
     item = Dataset()
-    item.Radiopharmaceutical = "89Zr nanoparticle"
+    nuclide = str(scene.pet["nuclide"])
+    item.Radiopharmaceutical = f"{nuclide} {scene.pet.get('radiopharmaceutical', 'nanoparticle')}"
     item.RadiopharmaceuticalVolume = "5"
     item.RadiopharmaceuticalRoute = "IV"
     item.RadiopharmaceuticalStartTime = tm(given)
@@ -38,7 +46,8 @@ def radiopharmaceutical(scene: Scene) -> Dataset:
     item.RadionuclideTotalDose = ds(scene.pet["injected_activity_bq"])
     item.RadionuclideHalfLife = ds(scene.pet["half_life_s"])
     item.RadionuclidePositronFraction = ds(scene.pet["positron_fraction"])
-    item.RadionuclideCodeSequence = [code("63360001", "SCT", "^89^Zirconium")]
+    value, meaning = NUCLIDE_CODES[nuclide]
+    item.RadionuclideCodeSequence = [code(value, "SCT", meaning)]
     return item
 
 
@@ -67,7 +76,8 @@ def pet_template(scene: Scene, who: Identity, grid: SampleGrid) -> FileDataset:
     d.DecayCorrection = "START"
     d.ReconstructionMethod = "Analytic scene with point spread"
     d.ReconstructionDiameter = ds(grid.shape[2] * grid.spacing_mm[2])
-    d.ConvolutionKernel = f"Gaussian {scene.pet['psf_fwhm_mm']:g} mm"
+    width = float(scene.pet["psf_fwhm_mm"])
+    d.ConvolutionKernel = f"Gaussian {width:g} mm" if width else "none"
     d.CollimatorType = "NONE"
     d.RadiopharmaceuticalInformationSequence = [radiopharmaceutical(scene)]
     # The orientation codes below replace PatientPosition; the standard does not allow both.
@@ -95,8 +105,8 @@ def bed_of(scene: Scene, grid: SampleGrid, k: int) -> int:
 
 def quantise(activity: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int16], str]:
     """Return one slice as integers, and the slope (Bq/mL per unit) as it stands in the header."""
-    slope = ds(max(float(activity.max()), 1e-3) / LARGEST)
-    stored = np.rint(activity.astype(np.float64) / float(slope)).clip(0, LARGEST)
+    slope = ds(max(float(np.abs(activity).max()), 1e-3) / LARGEST)
+    stored = np.rint(activity.astype(np.float64) / float(slope)).clip(-LARGEST, LARGEST)
     return stored.astype(np.int16), slope
 
 

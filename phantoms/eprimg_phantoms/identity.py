@@ -19,20 +19,25 @@ class Identity:
         What is written.
     seed : int
         Seed of the noise.
+    variant : str
+        Variant of the scene: the same patient, other files.
     """
 
     scene: str
     size: str
     seed: int
+    variant: str = ""
 
     def uid(self, *parts: object) -> str:
         """Return a UID below the 2.25 root, from the hash of the identity and ``parts``."""
-        text = "/".join(str(x) for x in (self.scene, self.size, self.seed, *parts))
+        which = (self.variant,) if self.variant else ()
+        text = "/".join(str(x) for x in (self.scene, self.size, self.seed, *which, *parts))
         return f"2.25.{int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], 'big')}"
 
     def rng(self, *parts: object) -> np.random.Generator:
         """Return the random generator of one purpose; purposes do not disturb each other."""
-        digest = hashlib.sha256("/".join(str(x) for x in parts).encode()).digest()
+        which = (self.variant,) if self.variant else ()
+        digest = hashlib.sha256("/".join(str(x) for x in (*which, *parts)).encode()).digest()
         return np.random.default_rng([self.seed, int.from_bytes(digest[:8], "big")])
 
     @property

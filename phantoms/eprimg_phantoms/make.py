@@ -16,6 +16,7 @@ from eprimg_phantoms.ct import acquire_ct, ct_grid
 from eprimg_phantoms.expected import TailTruth, tail_truth
 from eprimg_phantoms.geometry import SampleGrid
 from eprimg_phantoms.identity import Identity
+from eprimg_phantoms.make_pet import write_pet_study
 from eprimg_phantoms.make_vials import write_vials
 from eprimg_phantoms.mri import acquire, mr_grid
 from eprimg_phantoms.scene import Scene, load_scene
@@ -59,6 +60,7 @@ def make(
     size: str = "small",
     seed: int = 1,
     with_ct: bool = False,
+    variant: str = "",
     progress: Progress | None = None,
 ) -> Path:
     """Write a phantom study.
@@ -76,6 +78,8 @@ def make(
         Seed of noise and identifiers (0 or more). Equal seeds give equal files.
     with_ct : bool
         Also write the CT of the PET/CT (a scene of vials has none).
+    variant : str
+        Variant of the scene, e.g. ``"64cu"`` of ``"nema-iec"`` (a scene of vials has none).
     progress : callable, optional
         Called with the name of the step and the fraction that is done.
 
@@ -91,16 +95,21 @@ def make(
     FileExistsError
         If the folder is not empty.
     """
-    what = load_vials(scene) if scene_kind(scene) == "vials" else load_scene(scene)
+    vials = scene_kind(scene) == "vials"
+    if vials and variant:
+        raise ValueError(f"scene {str(scene)!r} has no variants")
+    what = load_vials(scene) if vials else load_scene(scene, variant)
     if size not in what.sizes:
         raise ValueError(f"no size {size!r}; sizes of scene {what.name!r}: {', '.join(what.sizes)}")
+    if with_ct and isinstance(what, Scene) and not what.ct:
+        raise ValueError(f"scene {what.name!r} has no CT")
     if seed < 0:
         raise ValueError(f"seed {seed}: must be 0 or more")
     root = Path(out)
     if root.exists() and any(root.iterdir()):
         raise FileExistsError(f"{root} is not empty")
     root.mkdir(parents=True, exist_ok=True)
-    who = Identity(what.name, size, seed)
+    who = Identity(what.name, size, seed, variant)
     tell = progress or (lambda *_: None)
     try:
         if isinstance(what, VialScene):
@@ -117,6 +126,9 @@ def make(
 
 
 def _write(w: _Writer, with_ct: bool) -> None:
+    if not w.scene.mr:
+        write_pet_study(w.scene, w.who, w.root, w.progress)
+        return
     (w.root / "masks").mkdir()
     lesion_of, organ_of = masks.region_labels(w.scene)
     grid = mr_grid(w.scene, w.size)

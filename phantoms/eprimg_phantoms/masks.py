@@ -83,8 +83,9 @@ def write_seg(
     *,
     title: str,
     number: int,
+    session: str = "pre",
 ) -> None:
-    """Write one DICOM segmentation (BINARY) on the grid of the MR before the agent.
+    """Write one DICOM segmentation (BINARY) on the grid of one session.
 
     Parameters
     ----------
@@ -95,13 +96,15 @@ def write_seg(
     names : list of str
         Segment labels.
     sources : list of pathlib.Path
-        MR files of the first echo, from the first slice to the last.
+        Files of that grid (of MR: the first echo), from the first slice to the last.
     path : pathlib.Path
         File to write.
     title : str
         Series description.
     number : int
         Series number.
+    session : str
+        Session of the grid.
     """
     segments = []
     for n, name in enumerate(names, start=1):
@@ -137,7 +140,7 @@ def write_seg(
         series_description=title,
         omit_empty_frames=True,
     )
-    start = scene.sessions["pre"].start
+    start = scene.sessions[session].start
     _freeze(seg, da(start), tm(start), who.uid("seg", title, "dimensions"))
     seg.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
     seg.save_as(path)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
 from eprimg_phantoms.geometry import SampleGrid
-from eprimg_phantoms.painting import paint_slice
+from eprimg_phantoms.painting import SUBVOXELS, paint_slice
 from eprimg_phantoms.scene import Scene
 
 FWHM_PER_SD = float(2.0 * np.sqrt(2.0 * np.log(2.0)))
@@ -75,8 +75,9 @@ def paint_activity(
     shapes = [o.shape for o in scene.objects]
     activity = np.empty(grid.shape, dtype=np.float32)
     labels = np.empty(grid.shape, dtype=np.uint8)
+    cuts = int(scene.pet.get("subvoxels", SUBVOXELS))
     for k in range(grid.shape[0]):
-        painted = paint_slice(shapes, grid, k, to_base)
+        painted = paint_slice(shapes, grid, k, to_base, subvoxels=cuts)
         activity[k] = painted.mean(table)
         labels[k] = painted.labels
     return activity, labels
@@ -133,6 +134,8 @@ def add_noise(
     numpy.ndarray
         Noisy activity concentration, not below zero, as an iterative reconstruction gives it.
     """
+    if relative_sd == 0.0:
+        return clean.copy()
     # White noise through a kernel of width w/sqrt(2) has an autocorrelation of width w.
     noise = blur(
         rng.standard_normal(clean.shape, dtype=np.float32), spacing_mm, fwhm_mm / np.sqrt(2.0)
@@ -141,6 +144,20 @@ def add_noise(
     noise *= np.sqrt(clean)
     noise += clean
     return noise.clip(0.0, out=noise)
+
+
+def _set_voxels(scene: Scene, activity: npt.NDArray[np.float32]) -> None:
+    """Set single voxels as the scene asks, in SUVbw: a checkerboard, then one by one."""
+    one = activity_per_pid_per_kg(scene) / suvbw_per_pid_per_kg(scene)
+    board = scene.pet.get("checkerboard")
+    if board is not None:
+        first, last = board["first_kji"], board["last_kji"]
+        box = tuple(slice(a, b + 1) for a, b in zip(first, last, strict=True))
+        odd = np.indices(activity[box].shape).sum(axis=0) % 2
+        activity[box] = np.where(odd == 1, board["suvbw"][1], board["suvbw"][0]) * one
+    for voxel in scene.pet.get("voxels", ()):
+        k, j, i = voxel["kji"]
+        activity[k, j, i] = voxel["suvbw"] * one
 
 
 def reconstruct(
@@ -166,6 +183,7 @@ def reconstruct(
     reference = scene.tissues[
         scene.pet["noise_reference_tissue"]
     ].pid_per_kg * activity_per_pid_per_kg(scene)
+    _set_voxels(scene, clean)
     noisy = add_noise(
         clean,
         grid.spacing_mm,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +22,7 @@ SCENES = Path(__file__).parent / "scenes"
 
 @dataclass(frozen=True)
 class Tissue:
-    """What one material looks like to the three scanners.
+    """What one material looks like to the three scanners; a scene of PET alone has no MR values.
 
     Attributes
     ----------
@@ -36,19 +38,23 @@ class Tissue:
         CT number (HU).
     texture : float
         Relative amplitude of a smooth pattern on S0.
+    clearance_per_h : float
+        Rate (1/h) at which the uptake falls, radioactive decay apart; `pid_per_kg` is the uptake at
+        the time of the scene's PET.
     source : str
         Where the values come from.
     """
 
     name: str
-    s0: float
-    s0_post_factor: float
-    r2star_pre: float
-    dr2star: float
     pid_per_kg: float
-    hu: float
-    texture: float
     source: str
+    s0: float = math.nan
+    s0_post_factor: float = math.nan
+    r2star_pre: float = math.nan
+    dr2star: float = math.nan
+    hu: float = math.nan
+    texture: float = 0.0
+    clearance_per_h: float = 0.0
 
     @property
     def r2star_post(self) -> float:
@@ -144,19 +150,23 @@ class Size:
     """Matrices and spacings, in the order (slice, row, column), mm."""
 
     name: str
-    mr_shape: tuple[int, int, int]
-    mr_spacing_mm: tuple[float, float, float]
     pet_shape: tuple[int, int, int]
     pet_spacing_mm: tuple[float, float, float]
     pet_centre_mm: tuple[float, float, float]
     pet_fine: int
-    ct_shape: tuple[int, int, int]
-    ct_spacing_mm: tuple[float, float, float]
+    mr_shape: tuple[int, int, int] = (0, 0, 0)
+    mr_spacing_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    ct_shape: tuple[int, int, int] = (0, 0, 0)
+    ct_spacing_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A whole scene. ``mr``, ``pet``, ``ct`` and ``patient`` are the tables of the TOML file."""
+    """A whole scene. ``mr``, ``pet``, ``ct`` and ``patient`` are the tables of the TOML file.
+
+    A scene of PET alone has an empty ``mr`` and ``ct``.  ``variant`` names the changes that were
+    laid over the file, and is empty when there were none.
+    """
 
     name: str
     title: str
@@ -171,6 +181,7 @@ class Scene:
     sessions: dict[str, Session]
     tiers: dict[str, TierRule]
     sizes: dict[str, Size]
+    variant: str = ""
 
     @property
     def organs(self) -> tuple[str, ...]:
@@ -195,13 +206,22 @@ def available_scenes() -> list[str]:
     return sorted(p.stem for p in SCENES.glob("*.toml"))
 
 
-def load_scene(scene: str | Path) -> Scene:
+def available_variants(scene: str) -> list[str]:
+    """Return the names of the variants of a built-in scene."""
+    text = (SCENES / f"{scene}.toml").read_text(encoding="utf-8")
+    return list(tomllib.loads(text).get("variants", {}))
+
+
+def load_scene(scene: str | Path, variant: str = "") -> Scene:
     """Read a scene.
 
     Parameters
     ----------
     scene : str or pathlib.Path
         Name of a built-in scene, or a TOML file.
+    variant : str
+        One of the ``variants`` of the file: tables that are laid over it (another nuclide, another
+        day); left out, the file as it stands.
 
     Returns
     -------
@@ -219,8 +239,16 @@ def load_scene(scene: str | Path) -> Scene:
             f"no scene {str(scene)!r}; built-in scenes: {', '.join(available_scenes())}"
         )
     raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    tissues = {name: Tissue(name=name, **row) for name, row in raw["tissues"].items()}
-    lesions = tuple(_lesion(row) for row in raw["lesions"])
+    variants = raw.pop("variants", {})
+    if variant:
+        if variant not in variants:
+            known = ", ".join(variants) or "none"
+            raise ValueError(f"{path.name}: no variant {variant!r}; variants: {known}")
+        raw = _laid_over(raw, variants[variant])
+    tissues = {
+        name: Tissue(name=name, **_on_the_day(row, raw)) for name, row in raw["tissues"].items()
+    }
+    lesions = tuple(_lesion(row, tissues) for row in raw["lesions"])
     objects = [o for row in raw["objects"] for o in _objects(row, tissues)]
     objects += [
         SceneObject(x.name, x.tissue, Shape.sphere(x.centre_mm, x.diameter_mm / 2.0), lesion=x.name)
@@ -228,7 +256,11 @@ def load_scene(scene: str | Path) -> Scene:
     ]
     if len(objects) > 254:
         raise ValueError(f"{path.name}: {len(objects)} objects; labels hold at most 254")
-    pivot = np.asarray(raw["displacement"]["centre_mm"], dtype=float)
+    mr = raw.get("mr", {})
+    bare = sorted({o.tissue.name for o in objects if math.isnan(o.tissue.s0)})
+    if mr and bare:
+        raise ValueError(f"{path.name}: a scene with MR needs MR values of {', '.join(bare)}")
+    pivot = np.asarray(raw.get("displacement", {"centre_mm": [0, 0, 0]})["centre_mm"], dtype=float)
     sessions = {
         name: Session(
             name=name,
@@ -241,35 +273,66 @@ def load_scene(scene: str | Path) -> Scene:
     return Scene(
         name=raw["scene"]["name"],
         title=raw["scene"]["title"],
-        field_strength_t=float(raw["scene"]["field_strength_t"]),
+        field_strength_t=float(raw["scene"].get("field_strength_t", math.nan)),
         patient=raw["patient"],
-        mr=raw["mr"],
+        mr=mr,
         pet=raw["pet"],
-        ct=raw["ct"],
+        ct=raw.get("ct", {}),
         tissues=tissues,
         objects=tuple(objects),
         lesions=lesions,
         sessions=sessions,
         tiers={
             k: TierRule(k, v["scheme"], tuple(v["edges"]), tuple(v["labels"]))
-            for k, v in raw["tiers"].items()
+            for k, v in raw.get("tiers", {}).items()
         },
         sizes={k: _size(k, v) for k, v in raw["sizes"].items()},
+        variant=variant,
     )
 
 
-def _lesion(row: dict[str, Any]) -> Lesion:
-    tissue = Tissue(
-        name=row["name"],
-        s0=row["s0"],
-        s0_post_factor=row["s0_post_factor"],
-        r2star_pre=row["r2star_pre"],
-        dr2star=row["dr2star"],
-        pid_per_kg=row["pid_per_kg"],
-        hu=row["hu"],
-        texture=row.get("texture", 0.0),
-        source=row["source"],
-    )
+def _on_the_day(row: Mapping[str, Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring the uptake of a tissue to %ID/kg, and from its reference hour to that of the PET."""
+    if "suvbw" in row:
+        rest = {key: value for key, value in row.items() if key != "suvbw"}
+        return {**rest, "pid_per_kg": 100.0 * row["suvbw"] / raw["patient"]["weight_kg"]}
+    rate = float(row.get("clearance_per_h", 0.0))
+    if rate == 0.0:
+        return dict(row)
+    if "uptake_reference_h" not in raw["pet"]:
+        raise ValueError("a tissue with a clearance needs pet.uptake_reference_h")
+    start = datetime.fromisoformat(raw["sessions"]["pet"]["start"])
+    elapsed = start - datetime.fromisoformat(raw["pet"]["injection"])
+    hours = elapsed.total_seconds() / 3600.0 - float(raw["pet"]["uptake_reference_h"])
+    return {**row, "pid_per_kg": row["pid_per_kg"] * math.exp(-rate * hours)}
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay the tables of a variant over those of the file, key by key; lists are replaced."""
+    out = dict(below)
+    for key, value in above.items():
+        table = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
+        out[key] = _laid_over(out[key], value) if table else value
+    return out
+
+
+def _lesion(row: dict[str, Any], tissues: Mapping[str, Tissue]) -> Lesion:
+    if "tissue" in row:
+        if row["tissue"] not in tissues:
+            raise ValueError(f"lesion {row['name']!r}: no tissue {row['tissue']!r}")
+        tissue = tissues[row["tissue"]]
+    else:
+        tissue = Tissue(
+            name=row["name"],
+            s0=row["s0"],
+            s0_post_factor=row["s0_post_factor"],
+            r2star_pre=row["r2star_pre"],
+            dr2star=row["dr2star"],
+            pid_per_kg=row["pid_per_kg"],
+            hu=row["hu"],
+            texture=row.get("texture", 0.0),
+            source=row["source"],
+        )
     return Lesion(
         name=row["name"],
         diameter_mm=float(row["diameter_mm"]),

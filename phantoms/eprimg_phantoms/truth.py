@@ -72,17 +72,17 @@ def build_truth(
             "tissue": tissue.name,
             **tissue_truth(scene, tissue),
             "s0_over_sigma": _s0_over_sigma(scene, mr, tissue, where),
-            "mask_volume_ml": _volume(where, mr.pre_labels, mr.grid),
+            "mask_volume_ml": mask_volume_ml(where, mr.pre_labels, mr.grid),
             "tiers": tiers_of(scene, tissue),
         }
     lesions: dict[str, Any] = {}
     for n, lesion in enumerate(scene.lesions, start=1):
         where = lesion_of == n
         lesions[lesion.name] = {
-            **_lesion_geometry(scene, lesion),
-            "mask_volume_ml": _volume(where, mr.pre_labels, mr.grid),
-            "mask_volume_post_ml": _volume(where, mr.post_labels, mr.grid),
-            "mask_volume_pet_ml": _volume(where, pet.labels, pet.grid),
+            **lesion_geometry(scene, lesion),
+            "mask_volume_ml": mask_volume_ml(where, mr.pre_labels, mr.grid),
+            "mask_volume_post_ml": mask_volume_ml(where, mr.post_labels, mr.grid),
+            "mask_volume_pet_ml": mask_volume_ml(where, pet.labels, pet.grid),
             **tissue_truth(scene, lesion.tissue),
             "s0_over_sigma": _s0_over_sigma(scene, mr, lesion.tissue, where),
             "expected_centre_peak_pid_per_kg": _centre_peak(scene, lesion, pet),
@@ -108,9 +108,9 @@ def build_truth(
             "sex": scene.patient["sex"],
         },
         "series": series,
-        "sessions": _sessions(scene, who),
+        "sessions": session_truth(scene, who),
         "mr": _mr_truth(scene, mr.grid),
-        "pet": _pet_truth(scene, pet.grid),
+        "pet": pet_truth(scene, pet.grid),
         "tissues": {t.name: tissue_truth(scene, t) for t in scene.tissues.values()},
         "organs": organs,
         "lesions": lesions,
@@ -151,7 +151,8 @@ def _tier_value(key: str, tissue: Tissue) -> float:
     return {"pid_per_kg_peak": tissue.pid_per_kg, "dr2star_median": tissue.dr2star}[key]
 
 
-def _lesion_geometry(scene: Scene, lesion: Lesion) -> dict[str, Any]:
+def lesion_geometry(scene: Scene, lesion: Lesion) -> dict[str, Any]:
+    """Return place and size of a lesion."""
     centres = {
         name: apply(s.motion.matrix, lesion.centre_mm).tolist()
         for name, s in scene.sessions.items()
@@ -164,7 +165,10 @@ def _lesion_geometry(scene: Scene, lesion: Lesion) -> dict[str, Any]:
     }
 
 
-def _volume(where: npt.NDArray[np.bool_], labels: npt.NDArray[np.uint8], grid: SampleGrid) -> float:
+def mask_volume_ml(
+    where: npt.NDArray[np.bool_], labels: npt.NDArray[np.uint8], grid: SampleGrid
+) -> float:
+    """Return the volume of the voxels of one region (mL)."""
     return float(np.count_nonzero(where[labels]) * grid.voxel_ml)
 
 
@@ -213,7 +217,8 @@ def _tail(tail: TailTruth | None) -> dict[str, float | int] | None:
     return None if tail is None else tail._asdict()
 
 
-def _sessions(scene: Scene, who: Identity) -> dict[str, Any]:
+def session_truth(scene: Scene, who: Identity) -> dict[str, Any]:
+    """Return instants, identifiers and positions of the sessions."""
     return {
         name: {
             "start": s.start.isoformat(),
@@ -251,7 +256,8 @@ def _mr_truth(scene: Scene, grid: SampleGrid) -> dict[str, Any]:
     }
 
 
-def _pet_truth(scene: Scene, grid: SampleGrid) -> dict[str, Any]:
+def pet_truth(scene: Scene, grid: SampleGrid) -> dict[str, Any]:
+    """Return what is known of the PET series."""
     p = scene.pet
     seconds = uptake_seconds(scene)
     return {

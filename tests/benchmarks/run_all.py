@@ -14,6 +14,7 @@ NAMES = (
     "bench_read",
     "bench_register",
     "bench_measure",
+    "bench_partial_volume",
     "bench_run",
     "bench_batch",
 )

@@ -249,6 +249,15 @@ def test_the_folder_of_a_table_of_vials_does_not_count_but_its_name_does(tmp_pat
     assert hashed("c", "/home/me/w.csv") != hashed("d", "/home/me/v.csv")
 
 
+def test_the_folder_of_a_recovery_table_does_not_count_but_its_name_does(tmp_path: Path) -> None:
+    def hashed(name: str, table: str) -> str:
+        config = Config().with_settings({"partial_volume": {"recovery_table": table}})
+        return result_hash(_written(tiny_case(), tmp_path / name, config))
+
+    assert hashed("a", "/home/me/rc.csv") == hashed("b", "/home/you/rc.csv")
+    assert hashed("c", "/home/me/other.csv") != hashed("d", "/home/me/rc.csv")
+
+
 def test_a_lost_file_changes_the_result(tmp_path: Path) -> None:
     folder = _written(tiny_case(), tmp_path / "a")
     before = result_hash(folder)

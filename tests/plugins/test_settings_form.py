@@ -10,9 +10,16 @@ import pytest
 pytest.importorskip("qtpy")
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QSpinBox
+from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QLineEdit, QSpinBox
 
-from eprimg.config import Config, MeasureConfig, R2StarConfig, RegisterConfig, SegmentConfig
+from eprimg.config import (
+    Config,
+    MeasureConfig,
+    PartialVolumeConfig,
+    R2StarConfig,
+    RegisterConfig,
+    SegmentConfig,
+)
 from napari_eprimg.dock.settings_form import SettingsForm
 
 SECTIONS = [f.name for f in fields(Config) if is_dataclass(getattr(Config(), f.name))]
@@ -62,6 +69,30 @@ def test_a_typed_number_is_in_the_values_and_can_be_taken_back(qtbot: Any) -> No
         qtbot.mouseClick(form.default_button, Qt.MouseButton.LeftButton)
     assert form.values()["percent"] == 41.0
     assert not form.default_button.isVisible()
+
+
+def test_a_list_of_numbers_is_typed_and_a_wrong_one_is_put_back(qtbot: Any) -> None:
+    form = SettingsForm(PartialVolumeConfig())
+    qtbot.addWidget(form)
+    form.show()
+    control = form.controls["fwhm_mm"]
+    assert isinstance(control, QLineEdit)
+    for typed, kept in (
+        ("6, 5.5 5", (6.0, 5.5, 5.0)),
+        ("six", (6.0, 5.5, 5.0)),
+        ("0.2", (6.0, 5.5, 5.0)),
+        ("7", (7.0,)),
+        ("", ()),
+    ):
+        control.selectAll()
+        QTest.keyClick(control, Qt.Key.Key_Delete)
+        QTest.keyClicks(control, typed)
+        QTest.keyClick(control, Qt.Key.Key_Return)
+        assert form.values()["fwhm_mm"] == kept
+        assert control.text() == ", ".join(f"{n:g}" for n in kept) or typed == "6, 5.5 5"
+    form.show_record(PartialVolumeConfig(fwhm_mm=(6.0,)))
+    assert control.text() == "6"
+    assert form.values()["fwhm_mm"] == (6.0,)
 
 
 def test_more_decimals_than_are_shown_are_kept(qtbot: Any) -> None:

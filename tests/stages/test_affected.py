@@ -52,6 +52,41 @@ def test_edits_in_any_order(scene, seed):
         assert case.findings == fresh.findings, (seed, step, words)
 
 
+@pytest.mark.parametrize("method", ["gtm", "single-target", "rc-table"])
+def test_edits_with_corrections_that_look_at_neighbours(scene, method, tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text(
+        "nuclide,scanner,diameter_mm,background_ratio,rc,rc_uncertainty\n"
+        + "".join(f"89Zr,A,{d},{a},{0.5 + d / 200},0.02\n" for d in (5, 80) for a in (1.01, "inf"))
+    )
+    config = scene.config.with_settings(
+        {
+            "partial_volume": {
+                "method": method,
+                "fwhm_mm": [9.0],
+                "minimum_diameter_fwhm": 0.5,
+                "recovery_table": str(table),
+                "scanner": "A",
+                "background_gap_mm": 4.0,
+            },
+            "blood_volume": {"fraction": 0.05},
+        }
+    )
+    random = np.random.default_rng(5)
+    case = measured_case(scene, drawn_on_pet=True)
+    case = from_nothing(case, config)
+    shown = measurements_csv(case)
+    assert "mean_partial_volume" in shown
+    assert f"{method}, " in shown  # something was corrected
+    for step in range(8):
+        after, words = edit(case.lesions, random)
+        ids = affected_regions(case.lesions, after, config)
+        case = pipeline.run(
+            case.study, config, case=replace(case, lesions=after), start="measure", ids=ids
+        )
+        assert tables(case) == tables(from_nothing(case, config)), (step, words)
+
+
 def test_an_edit_that_is_taken_back_gives_the_first_tables(scene):
     """A region drawn on PET is carried after an edit, and is used as drawn when it is undone."""
     config = scene.config

@@ -127,6 +127,12 @@ class SettingsForm(QWidget):
             control.setKeyboardTracking(False)
             still_on_wheel(control)
             control.valueChanged.connect(self._on_edit)
+        elif isinstance(value, tuple):
+            control = QLineEdit()
+            control.setProperty("limits", [low, high])
+            control.setPlaceholderText("numbers, separated by commas")
+            control.editingFinished.connect(lambda: _keep_numbers(control))
+            control.editingFinished.connect(self._on_edit)
         else:
             control = QLineEdit()
             control.editingFinished.connect(self._on_edit)
@@ -162,7 +168,31 @@ def _value(control: QWidget) -> Any:
         same = exact is not None and round(exact, control.decimals()) == shown
         return exact if same else shown
     assert isinstance(control, QLineEdit)
+    if control.property("limits") is not None:
+        numbers = _numbers(control)
+        return tuple(control.property("exact") or ()) if numbers is None else numbers
     return control.text()
+
+
+def _numbers(control: QLineEdit) -> tuple[float, ...] | None:
+    """Read the numbers of a line; None when one is not a number or out of range."""
+    low, high = control.property("limits")
+    try:
+        numbers = tuple(float(n) for n in control.text().replace(",", " ").split())
+    except ValueError:
+        return None
+    lowest, highest = (-_HUGE if low is None else low), (_HUGE if high is None else high)
+    return numbers if all(lowest <= n <= highest for n in numbers) else None
+
+
+def _keep_numbers(control: QWidget) -> None:
+    """Put the last good numbers back when the line holds others."""
+    assert isinstance(control, QLineEdit)
+    numbers = _numbers(control)
+    if numbers is None:
+        _set(control, tuple(control.property("exact") or ()))
+    else:
+        control.setProperty("exact", list(numbers))
 
 
 def _set(control: QWidget, value: Any) -> None:
@@ -179,4 +209,7 @@ def _set(control: QWidget, value: Any) -> None:
         control.setValue(value)
     else:
         assert isinstance(control, QLineEdit)
+        if isinstance(value, tuple):
+            control.setProperty("exact", list(value))
+            value = ", ".join(str(n).removesuffix(".0") for n in value)  # every digit
         control.setText(str(value))

@@ -103,6 +103,8 @@ class LesionsStep(StepBody):
         self.add_settings("iron", choices={"model": ["", *relaxivity_keys()]}).button.setText(
             "Settings of iron"
         )
+        self.add_settings("partial_volume").button.setText("Partial-volume correction")
+        self.add_settings("blood_volume").button.setText("Blood in the vessels")
         self._listed: tuple[tuple[int, str], ...] | None = None
 
     def refresh(self) -> None:

@@ -34,6 +34,8 @@ _STEP_OF_SECTION = {
     "segment": Step.LESIONS,
     "measure": Step.LESIONS,
     "iron": Step.LESIONS,
+    "partial_volume": Step.LESIONS,
+    "blood_volume": Step.LESIONS,
     "stratify": Step.TIERS,
     "report": Step.REPORT,
 }
