@@ -108,6 +108,7 @@ validate: dev
 	$(BIN)/python -m tests.validation.fat_water_page
 	$(BIN)/python -m tests.validation.partial_volume_page
 	$(BIN)/python -m tests.validation.kinetics_page
+	$(BIN)/python -m tests.validation.suv_page
 
 clean:
 	rm -rf build docs/_build docs/reference/generated $(VENV)

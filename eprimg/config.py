@@ -24,6 +24,7 @@ __all__ = [
     "IronConfig",
     "MeasureConfig",
     "PartialVolumeConfig",
+    "PetConfig",
     "R2StarConfig",
     "ReadConfig",
     "RegisterConfig",
@@ -43,6 +44,18 @@ class ReadConfig:
     )
     allow_patient_mix: bool = setting(
         False, "read series of different patient identifiers as one study (recorded)"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PetConfig:
+    """How PET headers are judged."""
+
+    mode: str = setting(
+        "lenient",
+        "strict follows the IBSI SUV manual: an absent half-life is refused, and so is an "
+        "injection two half-lives or more before the scan",
+        choices=("lenient", "strict"),
     )
 
 
@@ -295,6 +308,7 @@ class Config:
     """All settings of a run."""
 
     read: ReadConfig = field(default_factory=ReadConfig)
+    pet: PetConfig = field(default_factory=PetConfig)
     r2star: R2StarConfig = field(default_factory=R2StarConfig)
     fat_water: FatWaterConfig = field(default_factory=FatWaterConfig)
     register: RegisterConfig = field(default_factory=RegisterConfig)

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from eprimg.errors import InputError
 from eprimg.io.echo_names import companion_paths, echo_number
 from eprimg.io.entries import SeriesEntry
-from eprimg.io.sidecar import nifti_stem, side_car_echo_times_ms
+from eprimg.io.sidecar import nifti_stem, read_side_car, side_car_echo_times_ms
 from eprimg.model.case import Finding, Severity
 from eprimg.model.study import Role
 
@@ -16,6 +17,7 @@ __all__ = ["is_magnitude", "is_nifti", "nifti_entries"]
 
 _ECHO = re.compile(r"_echo-(\d+)", re.IGNORECASE)
 _PART = re.compile(r"_part-(phase|real|imag)|(^|[_\-.])(phase|ph)([_\-.]|$)", re.IGNORECASE)
+_PET = re.compile(r"_pet$", re.IGNORECASE)
 _MASK = re.compile(
     r"mask|label|dseg|(^|[_\-.])seg(mentation)?s?([_\-.]|$)|lesion|organ|roi", re.IGNORECASE
 )
@@ -67,7 +69,8 @@ def nifti_entries(paths: Sequence[Path], root: Path) -> list[SeriesEntry]:
     Returns
     -------
     list of SeriesEntry
-        Echo trains (grouped by their BIDS name), masks (role regions) and others (unused).
+        Echo trains (grouped by their BIDS name), masks (role regions), PET with a PET-BIDS side-car
+        (role pet) and others (unused).
     """
     trains: dict[tuple[Path, str], list[Path]] = {}
     entries = []
@@ -98,6 +101,15 @@ def _text(shape: tuple[int, ...]) -> str:
     return f"{k} x {j} x {i}{echoes}"
 
 
+def _has_pet_facts(path: Path) -> bool:
+    """Tell a measured PET volume by its side-car; a derived map beside it has none of these."""
+    try:
+        car = read_side_car(path)
+    except InputError:
+        return True  # reading it will say what is wrong with the side-car
+    return "InjectedRadioactivity" in car or "TracerRadionuclide" in car
+
+
 def _single(path: Path, root: Path) -> SeriesEntry:
     stem = nifti_stem(path)
     shape, problem = _header(path)
@@ -109,6 +121,8 @@ def _single(path: Path, root: Path) -> SeriesEntry:
         reason = "phase, real or imaginary part"
     elif _MASK.search(stem):
         role, reason = Role.REGIONS, "the name says that it holds regions"
+    elif _PET.search(stem) and _has_pet_facts(path):
+        role, reason = Role.PET, "PET-BIDS name and side-car"
     else:
         times = side_car_echo_times_ms([path])
         if len(shape) == 4 and shape[3] > 1 and len(times) != shape[3]:

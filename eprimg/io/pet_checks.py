@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from eprimg.errors import EprimgError, InputError, MissingTagError, UnitsError
+from eprimg.errors import EprimgError, InputError, MissingTagError
 from eprimg.io.pet_header import PetHeader, PetSlice, tag
 from eprimg.model.case import Finding, Severity
 
@@ -31,18 +31,6 @@ def header_faults(header: PetHeader, findings: list[Finding], faults: list[Eprim
         What was noticed is appended here.
     """
     _check_kind(header, faults)
-    if header.units != "BQML":
-        faults.append(
-            UnitsError(
-                "this version computes SUV from voxel values in Bq/mL (BQML) only; these units "
-                "are not "
-                "covered yet",
-                code="E_PET_UNITS",
-                where=tag("Units"),
-                value=header.units,
-                action="export the series in Bq/mL, or wait for a version that covers these units",
-            )
-        )
     if header.decay_correction not in _DECAY_KINDS:
         faults.append(
             InputError(
@@ -90,21 +78,10 @@ def header_faults(header: PetHeader, findings: list[Finding], faults: list[Eprim
 
 def _check_kind(header: PetHeader, faults: list[EprimgError]) -> None:
     where, value = tag("SOPClassUID"), header.sop_class
-    if value in ENHANCED_PET:
-        faults.append(
-            InputError(
-                "multi-frame (enhanced) PET is not read yet",
-                code="E_ENHANCED",
-                where=where,
-                value=value,
-                action="export the series as single-frame PET",
-            )
-        )
-        return
     problem = ""
     if header.modality != "PT":
         problem, where, value = "the modality is not PT", tag("Modality"), header.modality
-    elif value != _PET:
+    elif value != _PET and value not in ENHANCED_PET:
         problem = "this is no PET object"
     elif words := _NOT_MEASURED.intersection(header.image_type):
         problem, where, value = (
@@ -235,7 +212,8 @@ def _check_frames(header: PetHeader, findings: list[Finding], faults: list[Eprim
 
 
 def _moment(piece: PetSlice) -> tuple[str, str, float | None]:
-    return piece.acquisition_date, piece.acquisition_time, piece.frame_reference_s
+    clock = piece.acquisition_datetime or piece.acquisition_time
+    return piece.acquisition_date, clock, piece.frame_reference_s
 
 
 def _warn(code: str, where: str, text: str) -> Finding:

@@ -15,9 +15,11 @@ from eprimg.io.pet_header import PetHeader, tag
 from eprimg.model.acquisition import Known, Origin
 from eprimg.model.case import Finding, Severity
 
-__all__ = ["Decay", "dose", "half_life", "height", "sex", "weight"]
+__all__ = ["Decay", "dose", "half_life", "height", "sex", "spect_finding", "weight"]
 
-_MBQ_BELOW, _MBQ_AT_MOST = 1e5, 1e4
+_MBQ_BELOW, _MBQ_AT_MOST, _MBQ_AT_LEAST = 1e5, 1e4, 1.0
+"""Below 1 a dose may be in MBq or in GBq; between 1e4 and 1e5 it is none in Bq and none in MBq."""
+_ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
 _GRAMS_ABOVE = 1000.0
 _CM_ABOVE = 3.0
 _HALF_LIFE_TOLERANCE = 0.02
@@ -79,7 +81,7 @@ def dose(
                 action="enter [injection] dose_mbq in study.toml",
             )
         )
-    elif value <= 0 or _MBQ_AT_MOST < value < _MBQ_BELOW:
+    elif value < _MBQ_AT_LEAST or _MBQ_AT_MOST < value < _MBQ_BELOW:
         faults.append(
             InputError(
                 "the injected activity is not positive"
@@ -102,6 +104,15 @@ def dose(
         )
         return Known(1e6 * value, Origin.HEADER, where)
     else:
+        if header.sop_class == _ENHANCED_PET:
+            findings.append(
+                _warn(
+                    "W_DOSE_BQ",
+                    where,
+                    f"The injected activity of an enhanced PET object is defined in MBq; {value:g} "
+                    "can only be Bq and was read so.",
+                )
+            )
         return Known(value, Origin.HEADER, where)
     return Known(None, Origin.MISSING, where)
 
@@ -113,6 +124,7 @@ def half_life(
     faults: list[EprimgError],
     *,
     needed: bool,
+    strict: bool = False,
 ) -> Decay:
     """Nuclide and half-life, checked against the nuclide table.
 
@@ -126,6 +138,8 @@ def half_life(
         Findings, ``E_SUV_HALF_LIFE`` and ``E_PET_KIND`` are appended here.
     needed : bool
         False for DecayCorrection ADMIN, where nothing decays.
+    strict : bool
+        Refuse an absent half-life even when the header codes a nuclide of the table.
 
     Returns
     -------
@@ -148,16 +162,19 @@ def half_life(
                 "which scales every voxel.",
             )
         )
-    if coded is not None and not coded.positron:
+    if coded is not None and not coded.positron and entered.nuclide is None:
         faults.append(
             InputError(
                 f"{coded.key} emits no positrons: this is not a PET acquisition (SPECT stored as "
                 "PET?)",
                 code="E_PET_KIND",
                 where=code_where,
-                action="use a PET series, or correct the header",
+                action="use a PET series; if it is quantitative SPECT in Bq/mL, say so by entering "
+                f'[injection] nuclide = "{coded.key}" in study.toml',
             )
         )
+    elif coded is not None and not coded.positron:
+        findings.append(spect_finding(coded, "study.toml [injection] nuclide"))
     where = tag("RadionuclideHalfLife")
     value: float | None = header.half_life_s
     known = Known(value, Origin.HEADER, where)
@@ -178,7 +195,7 @@ def half_life(
             )
         )
         value, known = None, Known(None, Origin.MISSING, where)
-    elif value is None and coded is not None:
+    elif value is None and coded is not None and not (strict and needed):
         value = coded.half_life_s
         known = Known(value, Origin.HEADER, code_where)
         findings.append(
@@ -194,7 +211,9 @@ def half_life(
         if needed:
             faults.append(
                 MissingTagError(
-                    "the half-life is missing and the header codes no nuclide of the table",
+                    "the half-life is missing, and strict mode takes none from the nuclide table"
+                    if coded is not None
+                    else "the half-life is missing and the header codes no nuclide of the table",
                     code="E_SUV_HALF_LIFE",
                     where=where,
                     action="enter [injection] half_life_s in study.toml",
@@ -212,6 +231,30 @@ def half_life(
         known,
         max((s for s in stated if s is not None), default=None),
         None if decided or other is None or value in (None, other.half_life_s) else other,
+    )
+
+
+def spect_finding(nuclide: Nuclide, where: str) -> Finding:
+    """Say that a series is read as SPECT.
+
+    Parameters
+    ----------
+    nuclide : Nuclide
+        One that emits no positrons.
+    where : str
+        Who said so.
+
+    Returns
+    -------
+    Finding
+        ``W_SPECT``.
+    """
+    return _warn(
+        "W_SPECT",
+        where,
+        f"{nuclide.key} emits no positrons: the series is read as quantitative SPECT in Bq/mL. "
+        "Decay, dose and weight follow the same rules; calibration, scatter and resolution are "
+        "those of SPECT.",
     )
 
 

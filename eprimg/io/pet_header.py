@@ -8,77 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eprimg.errors import EprimgError, InputError
+from eprimg.io._pet_tags import TAGS, NuclideCode, tag
 
 __all__ = ["TAGS", "NuclideCode", "PetHeader", "PetSlice", "header_from_datasets", "tag"]
 
-TAGS = {
-    "SOPClassUID": "(0008,0016)",
-    "SeriesDate": "(0008,0021)",
-    "AcquisitionDate": "(0008,0022)",
-    "SeriesTime": "(0008,0031)",
-    "AcquisitionTime": "(0008,0032)",
-    "Modality": "(0008,0060)",
-    "TimezoneOffsetFromUTC": "(0008,0201)",
-    "PatientSex": "(0010,0040)",
-    "PatientSize": "(0010,1020)",
-    "PatientWeight": "(0010,1030)",
-    "Radiopharmaceutical": "(0018,0031)",
-    "RadiopharmaceuticalStartTime": "(0018,1072)",
-    "RadionuclideTotalDose": "(0018,1074)",
-    "RadionuclideHalfLife": "(0018,1075)",
-    "RadiopharmaceuticalStartDateTime": "(0018,1078)",
-    "ActualFrameDuration": "(0018,1242)",
-    "RescaleIntercept": "(0028,1052)",
-    "RescaleSlope": "(0028,1053)",
-    "CorrectedImage": "(0028,0051)",
-    "ImageType": "(0008,0008)",
-    "LongitudinalTemporalInformationModified": "(0028,0303)",
-    "RadiopharmaceuticalInformationSequence": "(0054,0016)",
-    "RadionuclideCodeSequence": "(0054,0300)",
-    "SeriesType": "(0054,1000)",
-    "Units": "(0054,1001)",
-    "DecayCorrection": "(0054,1102)",
-    "FrameReferenceTime": "(0054,1300)",
-}
-"""Keyword -> tag number of every element that a rule or a message names."""
-
-_GE_CREATOR, _GE_DECAY = (0x0009, "GEMS_PETD_01"), 0x0D
+_GE_CREATOR, _GE_DECAY, _GE_INJECTION = (0x0009, "GEMS_PETD_01"), 0x0D, 0x3B
 _SIEMENS_CREATOR, _SIEMENS_DECAY = (0x0071, "SIEMENS MED PT"), 0x22
 _PHILIPS_CREATOR = (0x7053, "Philips PET Private Group")
 _PHILIPS_SUV, _PHILIPS_ACTIVITY = 0x00, 0x09
 
 _NUMERIC = "mend the header, or enter the value in study.toml"
-
-
-def tag(keyword: str) -> str:
-    """Name an element for a message.
-
-    Parameters
-    ----------
-    keyword : str
-        DICOM keyword, a key of `TAGS`.
-
-    Returns
-    -------
-    str
-        Keyword and tag number.
-    """
-    return f"{keyword} {TAGS[keyword]}"
-
-
-@dataclass(frozen=True, slots=True)
-class NuclideCode:
-    """First item of RadionuclideCodeSequence (0054,0300).
-
-    Parameters
-    ----------
-    value, scheme, meaning : str
-        As in the header; empty when absent.
-    """
-
-    value: str = ""
-    scheme: str = ""
-    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +30,10 @@ class PetSlice:
         File name.
     acquisition_date, acquisition_time : str
         As in the header.
+    acquisition_datetime : str
+        FrameAcquisitionDateTime of a multi-frame object; wins over date and time.
+    reference_datetime : str
+        FrameReferenceDateTime of a multi-frame object: the instant that stands for the frame.
     frame_reference_s, duration_s : float or None
         FrameReferenceTime and ActualFrameDuration in seconds (the tags are in ms).
     slope, intercept : float or None
@@ -102,6 +45,8 @@ class PetSlice:
     where: str = ""
     acquisition_date: str = ""
     acquisition_time: str = ""
+    acquisition_datetime: str = ""
+    reference_datetime: str = ""
     frame_reference_s: float | None = None
     duration_s: float | None = None
     slope: float | None = 1.0
@@ -141,8 +86,19 @@ class PetHeader:
         The vendor's private decay date-time; empty when absent.
     private_decay_where : str
         Vendor and tag of it.
+    decay_datetime : str
+        DecayCorrectionDateTime of a multi-frame object: what the private elements say for classic
+        ones.
+    private_injection : str
+        GE's private administration date-time; only compared, never used.
+    suv_type : str
+        SUVType, upper case.
+    agent_number : str
+        Number of the administration that a multi-frame object's frames refer to.
     philips_suv_factor, philips_activity_factor : float or None
-        Private factors; zero counts as absent.
+        Private factors; one that is zero, negative or unreadable counts as absent.
+    creator_stripped : bool
+        Philips' private factors stand without their creator element.
     dates_modified : bool
         De-identification has shifted or removed dates.
     """
@@ -172,8 +128,13 @@ class PetHeader:
     offset: str = ""
     private_decay: str = ""
     private_decay_where: str = ""
+    decay_datetime: str = ""
+    private_injection: str = ""
+    suv_type: str = ""
+    agent_number: str = ""
     philips_suv_factor: float | None = None
     philips_activity_factor: float | None = None
+    creator_stripped: bool = False
     dates_modified: bool = False
 
 
@@ -226,7 +187,7 @@ class _Reader:
         self.n_administrations = len(sequence)
         self.agent = sequence[0] if len(sequence) else None
 
-    def _get(self, place: Any, keyword: str) -> Any:
+    def _get(self, place: Any, keyword: str | tuple[int, int]) -> Any:
         if place is None:
             return None
         try:
@@ -234,6 +195,7 @@ class _Reader:
         except Exception:  # pydicom raises many kinds for an element it cannot convert
             if keyword not in TAGS:
                 return None
+            keyword = str(keyword)
             self.faults.append(
                 InputError(
                     f"{keyword} cannot be read",
@@ -295,9 +257,34 @@ class _Reader:
                 return _text(value), where
         return "", ""
 
+    def private_injection(self) -> str:
+        return _text(self.private(_GE_CREATOR, _GE_INJECTION)[0])
+
+    def creator_stripped(self) -> bool:
+        """Tell whether a Philips header holds factors whose creator element was removed.
+
+        Without a creator a private element belongs to nobody; only in the first block of Philips'
+        own group, in a Philips header, and with no creator in that group is there no other owner.
+        """
+        group = _PHILIPS_CREATOR[0]
+        if not self.text("Manufacturer").upper().startswith("PHILIPS"):
+            return False
+        try:
+            inside = [t for t in self.dataset.keys() if t.group == group]  # noqa: SIM118
+        except AttributeError:
+            return False
+        return bool(inside) and all(t.element >= 0x1000 for t in inside)
+
     def philips(self, element: int) -> float | None:
-        value, where = self.private(_PHILIPS_CREATOR, element)
-        return self._float(value, where) or None
+        value, _ = self.private(_PHILIPS_CREATOR, element)
+        if value is None and self.creator_stripped():
+            value = self._get(self.dataset, (_PHILIPS_CREATOR[0], 0x1000 + element))
+            value = getattr(value, "value", None)
+        try:
+            factor = float(_text(value))
+        except ValueError:  # text, several values or none: as if the element were absent
+            return None
+        return factor if math.isfinite(factor) and factor > 0 else None
 
     def code(self) -> NuclideCode:
         items: Any = self._get(self.agent, "RadionuclideCodeSequence") or []
@@ -355,6 +342,16 @@ _CONSTANT: dict[str, tuple[str, _Read]] = {
     "offset": _plain("TimezoneOffsetFromUTC", "text"),
     "private_decay": ("private decay date-time", lambda r: r.private_decay()[0]),
     "private_decay_where": ("private decay date-time", lambda r: r.private_decay()[1]),
+    "decay_datetime": _plain("DecayCorrectionDateTime", "text"),
+    "private_injection": (
+        "GEMS_PETD_01 (0009,xx3B)",
+        lambda r: r.private_injection(),
+    ),
+    "suv_type": (tag("SUVType"), lambda r: r.text("SUVType").upper()),
+    "agent_number": (
+        tag("RadiopharmaceuticalAgentNumber"),
+        lambda r: r.text("RadiopharmaceuticalAgentNumber"),
+    ),
     "philips_suv_factor": (
         "Philips SUV scale factor (7053,xx00)",
         lambda r: r.philips(_PHILIPS_SUV),
@@ -362,6 +359,10 @@ _CONSTANT: dict[str, tuple[str, _Read]] = {
     "philips_activity_factor": (
         "Philips activity scale factor (7053,xx09)",
         lambda r: r.philips(_PHILIPS_ACTIVITY),
+    ),
+    "creator_stripped": (
+        "Philips PET Private Group (7053,0010)",
+        lambda r: r.creator_stripped(),
     ),
     "dates_modified": (
         tag("LongitudinalTemporalInformationModified"),
@@ -378,6 +379,8 @@ def _slice(reader: _Reader) -> PetSlice:
         where=reader.name,
         acquisition_date=reader.text("AcquisitionDate"),
         acquisition_time=reader.text("AcquisitionTime"),
+        acquisition_datetime=reader.text("FrameAcquisitionDateTime"),
+        reference_datetime=reader.text("FrameReferenceDateTime"),
         frame_reference_s=None if reference is None else reference / 1000.0,
         duration_s=None if duration is None else duration / 1000.0,
         slope=reader.number("RescaleSlope"),

@@ -25,6 +25,7 @@ LONG_LIVED_S = 41_400.0
 _SAME_INSTANT_S = 1.0
 _CLOCK_ONLY_S = 6 * 3600.0
 _LONGEST_S = 30 * 86_400.0
+_STRICT_HALF_LIVES = 2.0
 _ENTER_INJECTION = "enter [injection] instant in study.toml with date and time"
 
 
@@ -51,6 +52,7 @@ def injection_instant(
     *,
     coded_half_life_s: float | None = None,
     entered: datetime | None = None,
+    strict: bool = False,
 ) -> InjectionInstant:
     """Find the dated instant of the injection.
 
@@ -67,6 +69,8 @@ def injection_instant(
     entered : datetime, optional
         Instant that the user entered; it wins.  Without an offset it is read on the clock of the
         header.
+    strict : bool
+        Refuse an injection two half-lives or more before `anchor`, as the IBSI manual does.
 
     Returns
     -------
@@ -86,6 +90,30 @@ def injection_instant(
     within 6 h.  Dropping the date of an 89Zr injection gives SUV x0.81, x0.53 and x0.28 at 24.5,
     72.5 and 144.5 h.
     """
+    found = _found(header, anchor, half_life_s, coded_half_life_s, entered)
+    instant = found.instant.value
+    if strict and instant is not None:
+        elapsed = seconds_between(instant, anchor, where=found.instant.where)
+        if elapsed >= _STRICT_HALF_LIVES * half_life_s:
+            raise ClockError(
+                f"the injection at {shown(instant)} is {elapsed / half_life_s:.2f} half-lives "
+                f"before the reference instant; strict mode takes less than "
+                f"{_STRICT_HALF_LIVES:g}",
+                code="E_SUV_TIME",
+                where=found.instant.where,
+                action="set pet.mode to lenient when the date is right: late immuno-PET is",
+            )
+    return found
+
+
+def _found(
+    header: PetHeader,
+    anchor: datetime,
+    half_life_s: float,
+    coded_half_life_s: float | None,
+    entered: datetime | None,
+) -> InjectionInstant:
+    """Find the instant by the lenient rules."""
     longest = max(half_life_s, coded_half_life_s or 0.0)
     long_lived = longest >= LONG_LIVED_S
     if entered is not None:
@@ -180,8 +208,9 @@ def _dated(
         )
     if long_lived:
         raise _implausible(instant, elapsed, where, header)
-    clock = instant.strftime("%H%M%S.%f")
-    rebuilt, _ = _from_clock(clock, anchor, half_life_s, where, header)
+    # on the scanner's clock, which may be another one than that of the text
+    clock = instant.astimezone(anchor.tzinfo) if anchor.tzinfo is not None else instant
+    rebuilt, _ = _from_clock(clock.strftime("%H%M%S.%f"), anchor, half_life_s, where, header)
     findings.append(
         _warn(
             "W_INJECTION_DATE",

@@ -15,13 +15,14 @@ from eprimg.errors import ClockError, MissingTagError
 from eprimg.io.clocks import combine, parse_datetime, parse_offset, shown
 from eprimg.io.pet_header import PetHeader, tag
 from eprimg.kernels.radioactivity import frame_mean_time_s
-from eprimg.model.acquisition import seconds_between
+from eprimg.model.acquisition import CLOCK_SKEW_S, seconds_between
 from eprimg.model.case import Finding, Severity
 
 __all__ = [
     "REFUSE_CHANGE",
     "Reference",
     "acquisition_instants",
+    "check_frame_reference",
     "reference_instant",
     "series_offset",
 ]
@@ -30,6 +31,7 @@ REFUSE_CHANGE = 0.20
 """Relative change of SUV from which a contradiction of the header is refused, not told."""
 
 _COMPUTED = "AcquisitionTime and FrameReferenceTime"
+_STATED = "DecayCorrectionDateTime"
 _EARLIEST = "earliest AcquisitionTime"
 
 _CONSTANT_S = 2.0
@@ -99,7 +101,9 @@ def acquisition_instants(header: PetHeader) -> tuple[datetime, ...]:
     """
     offset = series_offset(header)
     return tuple(
-        combine(
+        parse_datetime(s.acquisition_datetime, where=tag("FrameAcquisitionDateTime"), offset=offset)
+        if s.acquisition_datetime
+        else combine(
             s.acquisition_date,
             s.acquisition_time,
             offset=offset,
@@ -108,6 +112,46 @@ def acquisition_instants(header: PetHeader) -> tuple[datetime, ...]:
         )
         for s in header.slices
     )
+
+
+def check_frame_reference(
+    header: PetHeader, acquired: tuple[datetime, ...], half_life_s: float, findings: list[Finding]
+) -> None:
+    """Compare FrameReferenceDateTime of multi-frame objects with the mean time of each frame.
+
+    Parameters
+    ----------
+    header : PetHeader
+        Facts of a series that is not decay corrected.
+    acquired : tuple of datetime
+        Frame starts, one per slice.
+    half_life_s : float
+        Half-life in s.
+    findings : list of Finding
+        ``W_REFERENCE_TIME`` is appended when the two change SUV by more than 1 %.
+
+    Raises
+    ------
+    ClockError
+        ``E_SUV_TIME`` when they change it by more than 20 %.
+    """
+    where, worst = tag("FrameReferenceDateTime"), 0.0
+    for piece, start in zip(header.slices, acquired, strict=True):
+        if not piece.reference_datetime or not (piece.duration_s or 0.0) > 0:
+            continue
+        stated = parse_datetime(piece.reference_datetime, where=where, offset=series_offset(header))
+        mean_s = frame_mean_time_s(piece.duration_s or 0.0, half_life_s)
+        apart = seconds_between(start, stated, where=where) - mean_s
+        worst = max(worst, _change(apart, half_life_s))
+    if worst <= _WARN_CHANGE:
+        return
+    text = (
+        "FrameReferenceDateTime is not the mean time of its frame by FrameAcquisitionDateTime and "
+        f"FrameAcquisitionDuration; SUV would differ by {100 * worst:.1f} %"
+    )
+    if worst > REFUSE_CHANGE:
+        raise ClockError(text, code="E_SUV_TIME", where=where, action="export the series again")
+    findings.append(_warn("W_REFERENCE_TIME", where, f"{text}. The start and duration are used."))
 
 
 def reference_instant(
@@ -143,14 +187,16 @@ def reference_instant(
 
     Notes
     -----
-    Order: vendor's private decay date-time; SeriesTime when it is not later than the earliest
-    AcquisitionTime; acquisition start (plus mean time of the frame, except for GE) minus
-    FrameReferenceTime, when that is the same instant in all slices within 2 s; earliest
+    Order: DecayCorrectionDateTime of a multi-frame object, which defines the instant; vendor's
+    private decay date-time; SeriesTime when it is not later than the earliest AcquisitionTime;
+    acquisition start (plus mean time of the frame, except for GE) minus FrameReferenceTime, when
+    that is the same instant in all slices within 2 s; earliest
     AcquisitionTime.  A wrong reference scales every voxel alike and looks plausible.
     """
     first = min(acquired)
     candidates: list[tuple[str, datetime, bool]] = []
     findings: list[Finding] = []
+    stated = _stated(header, first, candidates)
     _private(header, first, candidates, findings)
     late_series = _series(header, first, candidates, findings)
     computed = _back_computed(header, acquired, half_life_s, candidates)
@@ -189,6 +235,7 @@ def reference_instant(
         )
     # one reference behind several frame starts confirms itself
     confirmed = rule == _COMPUTED and len(set(acquired)) > 1
+    stated = stated and rule == _STATED  # that element is the definition, not a candidate
     confirmed = confirmed or any(
         name != rule
         and name != _EARLIEST
@@ -202,7 +249,7 @@ def reference_instant(
         if name == rule or change <= _WARN_CHANGE:
             continue
         # a start that two other sources contradict is only a late bed or frame, not a doubt
-        settled = entered is not None or (confirmed and name == _EARLIEST)
+        settled = stated or entered is not None or (confirmed and name == _EARLIEST)
         if change > REFUSE_CHANGE and not settled:
             raise ClockError(
                 f"the instant to which the voxel values are decay corrected is in doubt: "
@@ -222,6 +269,33 @@ def reference_instant(
             )
         )
     return Reference(chosen, rule, tuple((n, i) for n, i, _ in candidates), tuple(findings))
+
+
+def _stated(
+    header: PetHeader, first: datetime, candidates: list[tuple[str, datetime, bool]]
+) -> bool:
+    """Add the date-time that a multi-frame object states; refuse one that cannot be."""
+    if not header.decay_datetime:
+        return False
+    where, offset = tag("DecayCorrectionDateTime"), series_offset(header)
+    instant = parse_datetime(header.decay_datetime, where=where, offset=offset)
+    apart = abs(seconds_between(instant, first, where=where))
+    if apart > _NEAR_S and header.start_datetime:
+        injected = parse_datetime(
+            header.start_datetime, where=tag("RadiopharmaceuticalStartDateTime"), offset=offset
+        )
+        at_injection = abs(seconds_between(instant, injected, where=where)) <= CLOCK_SKEW_S
+        apart = 0.0 if at_injection else apart
+    if apart > _NEAR_S:
+        raise ClockError(
+            f"the values are decay corrected to {shown(instant)}, more than a day from the scan "
+            "and from the injection (dates shifted by de-identification?)",
+            code="E_SUV_TIME",
+            where=where,
+            action=_ENTER_REFERENCE,
+        )
+    candidates.append((_STATED, instant, True))
+    return True
 
 
 def _private(

@@ -19,10 +19,12 @@ from eprimg.io.pet_reference import (
     REFUSE_CHANGE,
     Reference,
     acquisition_instants,
+    check_frame_reference,
     reference_instant,
 )
-from eprimg.kernels.radioactivity import decay_factor, reference_scale
-from eprimg.kernels.uptake import suvbw_factor
+from eprimg.io.pet_units import stored_uptake, voxel_rule
+from eprimg.io.pet_vendor import check_philips, check_private_injection
+from eprimg.kernels.radioactivity import decay_factor
 from eprimg.model.acquisition import Injection, Known, Origin, PETAcquisition, seconds_between
 from eprimg.model.case import Finding, Severity, StageResult
 
@@ -30,7 +32,9 @@ __all__ = ["pet_acquisition"]
 
 T = TypeVar("T")
 
-_FACTOR_TOLERANCE = 0.01
+_SAME_SIZE = 0.01
+_STORED_RULE = "voxel values are an uptake value of the scanner; no dose and no clock is applied"
+
 _ADMIN_RULE = "voxel values are decay corrected to the injection (DecayCorrection ADMIN)"
 _NONE_RULE = (
     "voxel values are not decay corrected (DecayCorrection NONE); each slice is corrected "
@@ -43,6 +47,7 @@ def pet_acquisition(
     *,
     entered: Mapping[str, object] | None = None,
     faults: list[EprimgError] | None = None,
+    mode: str = "lenient",
 ) -> StageResult[PETAcquisition]:
     """Judge the header facts of a PET series.
 
@@ -54,11 +59,14 @@ def pet_acquisition(
         Facts that the user entered; see `eprimg.io.pet_entered.ENTERED_KEYS`.
     faults : list of EprimgError, optional
         Faults found before, to be raised together with those found here.
+    mode : {"lenient", "strict"}
+        Strict follows the IBSI SUV manual: no half-life from the nuclide table, and an injection
+        two half-lives or more before the reference is refused.
 
     Returns
     -------
     StageResult of PETAcquisition
-        Facts with their origin, reference instant and hours after injection; findings.
+        Facts with their origin, rules, candidates, warnings and hours after injection; findings.
 
     Raises
     ------
@@ -68,16 +76,29 @@ def pet_acquisition(
     known, findings, more = read_entered(entered or {})
     faults = [*(faults or []), *more]
     header_faults(header, findings, faults)
-    dose = pet_facts.dose(header, known, findings, faults)
+    stored = stored_uptake(header)
+    if stored:
+        known = _of_the_scanner(header, known, findings)
+    unneeded: list[EprimgError] = []
+    dose = pet_facts.dose(header, known, findings, unneeded if stored else faults)
     decay = pet_facts.half_life(
-        header, known, findings, faults, needed=header.decay_correction != "ADMIN"
+        header,
+        known,
+        findings,
+        unneeded if stored else faults,
+        needed=header.decay_correction != "ADMIN" and not stored,
+        strict=mode == "strict",
     )
-    weight = pet_facts.weight(header, known, findings, faults)
+    sized = stored and header.suv_type in ("", "BW") and header.units != "CM2ML"
+    weight = pet_facts.weight(header, known, findings, unneeded if sized else faults)
+    height = pet_facts.height(header, known, findings)
+    sex = pet_facts.sex(header, known)
+    rule = voxel_rule(header, weight, height, sex, faults)
     acquisition = PETAcquisition(
         injection=Injection(Known(), dose, decay.nuclide, decay.half_life_s),
         weight_kg=weight,
-        height_m=pet_facts.height(header, known, findings),
-        sex=pet_facts.sex(header, known),
+        height_m=height,
+        sex=sex,
         unit=header.units,
         decay_correction=header.decay_correction,
         reference_instant=None,
@@ -85,15 +106,64 @@ def pet_acquisition(
         manufacturer=header.manufacturer,
         model=header.model,
         corrections=header.corrections,
+        voxel_rule="" if rule is None else rule.words,
+        mode=mode,
     )
     if decay.half_life_s.value is not None and header.slices:
         acquisition = _timed(header, acquisition, decay, known, findings, faults)
-    elif header.decay_correction == "ADMIN":
-        acquisition = replace(acquisition, reference_rule=_ADMIN_RULE)
+    elif header.decay_correction == "ADMIN" or stored:
+        acquisition = replace(acquisition, reference_rule=_STORED_RULE if stored else _ADMIN_RULE)
+    faults.extend(f for f in unneeded if f.code == "E_PET_KIND")
     raise_faults(faults)
-    _check_philips(header, acquisition, findings)
+    check_philips(header, acquisition, findings)
+    check_private_injection(header, acquisition, findings)
     _tell(acquisition, findings)
-    return StageResult(acquisition, tuple(findings))
+    warnings = tuple(f"{f.code}: {f.text}" for f in findings if f.severity != Severity.INFO)
+    return StageResult(replace(acquisition, warnings=warnings), tuple(findings))
+
+
+def _of_the_scanner(
+    header: PetHeader, known: EnteredFacts, findings: list[Finding]
+) -> EnteredFacts:
+    """Body size that the scanner's own SUV was made with: the header's wherever it is there.
+
+    Putting another weight in afterwards would take a size out that was never put in.
+    """
+    for key, entered, own in (
+        ("weight_kg", known.weight_kg, header.weight_kg),
+        ("height_m", known.height_m, header.height_m),
+        ("sex", known.sex, header.sex if header.sex in ("M", "F", "O") else None),
+    ):
+        if entered is None:
+            continue
+        if not own or (isinstance(own, float) and own <= 0):
+            findings.append(
+                Finding(
+                    "W_STORED_SUV",
+                    Severity.WARNING,
+                    f"study.toml {key}",
+                    f"The voxel values are an uptake value of the scanner, and its header has no "
+                    f"{key}; the entered one ({entered}) is taken as the one that it used.",
+                )
+            )
+            continue
+        if isinstance(entered, str) or isinstance(own, str):
+            same = entered == own
+        else:
+            same = abs(entered / own - 1.0) <= _SAME_SIZE
+        if not same:
+            findings.append(
+                Finding(
+                    "W_STORED_SUV",
+                    Severity.WARNING,
+                    f"study.toml {key}",
+                    f"The entered {key} ({entered}) is not that of the header ({own}). The voxel "
+                    "values are an uptake value that the scanner made with its own; the entered "
+                    "one is not used.",
+                )
+            )
+        known = replace(known, **{key: None})
+    return known
 
 
 def _timed(
@@ -107,7 +177,9 @@ def _timed(
     """Add instants: frames, reference, injection; the residual activity needs them too."""
     half_life_s = decay.half_life_s.value or 0.0
     kind = header.decay_correction
-    soft = kind == "ADMIN"
+    stored = stored_uptake(header)
+    soft = kind == "ADMIN" or stored
+    soft_rule = _STORED_RULE if stored else _ADMIN_RULE
     acquired = _attempt(
         lambda: acquisition_instants(header),
         [] if soft or (kind == "START" and known.reference_instant) else faults,
@@ -121,15 +193,19 @@ def _timed(
                 entered = entered.replace(tzinfo=zone)
             frames = acquired
             reference = _attempt(
-                lambda: reference_instant(header, frames, half_life_s, entered=entered), faults
+                lambda: reference_instant(header, frames, half_life_s, entered=entered),
+                [] if soft else faults,
             )
         elif entered is not None:
             reference = Reference(entered, "entered by the user", ())
         if reference is not None:
             findings.extend(reference.findings)
+    if kind == "NONE" and acquired and not soft:
+        frames = acquired
+        _attempt(lambda: check_frame_reference(header, frames, half_life_s, findings), faults)
     anchor = reference.instant if reference else (min(acquired) if acquired else None)
     if anchor is None:
-        return replace(acquisition, reference_rule=_ADMIN_RULE if soft else "")
+        return replace(acquisition, reference_rule=soft_rule if soft else "")
     late: list[EprimgError] = []
     moment = anchor
     found = _attempt(
@@ -139,6 +215,7 @@ def _timed(
             half_life_s,
             coded_half_life_s=decay.longest_s,
             entered=known.injection_instant,
+            strict=acquisition.mode == "strict",
         ),
         late,
     )
@@ -149,14 +226,13 @@ def _timed(
                 Severity.WARNING,
                 late[0].where or "",
                 f"Hours after injection are not known: {late[0].message}. SUV does not need them "
-                "here, "
-                "because the voxel values are decay corrected to the injection.",
+                f"here, because the {soft_rule}.",
             )
         )
     elif late:
         faults.extend(late)
     if found is None:
-        return replace(acquisition, reference_rule=_ADMIN_RULE if soft else "")
+        return replace(acquisition, reference_rule=soft_rule if soft else "")
     findings.extend(found.findings)
     injected = found.instant.value or anchor
     injection = replace(acquisition.injection, instant=found.instant)
@@ -170,7 +246,7 @@ def _timed(
         acquisition,
         injection=injection,
         reference_instant=start,
-        reference_rule=reference.rule if reference else _ADMIN_RULE if soft else _NONE_RULE,
+        reference_rule=reference.rule if reference else soft_rule if soft else _NONE_RULE,
         reference_candidates=reference.candidates if reference else (),
         hours_after_injection=seconds_between(
             injected, min(acquired) if acquired else start, where="injection"
@@ -256,50 +332,12 @@ def _net(
     return replace(injection, dose_bq=Known(dose - residual, Origin.ENTERED, where))
 
 
-def _check_philips(header: PetHeader, acquisition: PETAcquisition, findings: list[Finding]) -> None:
-    """Compare with the vendor's private factors, which are never used for Bq/mL."""
-    suv, activity = header.philips_suv_factor, header.philips_activity_factor
-    if not suv or not activity or acquisition.decay_correction == "NONE":
-        return
-    apart = suv / activity / _suvbw_factor(acquisition) - 1
-    agrees = abs(apart) <= _FACTOR_TOLERANCE
-    findings.append(
-        Finding(
-            "I_PHILIPS_FACTOR" if agrees else "W_PHILIPS_FACTOR",
-            Severity.INFO if agrees else Severity.WARNING,
-            "Philips PET Private Group (7053,xx00), (7053,xx09)",
-            f"The vendor's private factors mean a SUVbw {100 * apart:+.2f} % from the one computed "
-            "here; they were not used, because the units are Bq/mL.",
-        )
-    )
-
-
-def _suvbw_factor(acquisition: PETAcquisition) -> float:
-    """Factor from Bq/mL to SUVbw that is the same for all slices (START and ADMIN)."""
-    injection, elapsed_s, half_life_s = acquisition.injection, 0.0, float("nan")
-    if acquisition.decay_correction == "START":
-        half_life_s = injection.half_life_s.require("the half-life", code="E_SUV_HALF_LIFE")
-        elapsed_s = seconds_between(
-            injection.instant.require("the instant of the injection", code="E_SUV_TIME"),
-            Known(acquisition.reference_instant).require(
-                "the reference instant", code="E_SUV_TIME"
-            ),
-            where="injection and reference instant",
-        )
-    common = reference_scale(
-        acquisition.decay_correction,
-        dose_bq=injection.dose_bq.require("the injected activity", code="E_SUV_DOSE"),
-        half_life_s=half_life_s,
-        elapsed_s=elapsed_s,
-    )
-    weight_kg = acquisition.weight_kg.require("the body weight", code="E_SUV_WEIGHT")
-    return suvbw_factor(common.dose_at_reference_bq, 1000.0 * weight_kg)
-
-
 def _tell(acquisition: PETAcquisition, findings: list[Finding]) -> None:
     """Say in words what the report shows about decay correction and uptake time."""
     text = acquisition.reference_rule
-    if acquisition.decay_correction == "START" and acquisition.reference_instant is not None:
+    if text == _STORED_RULE:
+        text = f"{acquisition.voxel_rule}; {text}"
+    elif acquisition.decay_correction == "START" and acquisition.reference_instant is not None:
         text = (
             f"Voxel values are decay corrected to {shown(acquisition.reference_instant)}, "
             f"known from: {text}."

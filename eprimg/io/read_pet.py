@@ -1,4 +1,4 @@
-"""Read a PET series: voxels in Bq/mL as stored, and the facts that SUV depends on."""
+"""Read a PET series: voxels in Bq/mL or SUVbw, and the facts that SUV depends on."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from eprimg.config import ReadConfig
 from eprimg.errors import EprimgError, InputError, raise_faults
 from eprimg.io.entries import SeriesEntry
 from eprimg.io.instance import Instance
 from eprimg.io.pet_checks import ENHANCED_PET
+from eprimg.io.pet_enhanced import frame_datasets
 from eprimg.io.pet_header import header_from_datasets
 from eprimg.io.pet_rules import pet_acquisition
+from eprimg.io.pet_units import voxel_rule
 from eprimg.io.stack import stack_geometry, stack_instances
 from eprimg.model.acquisition import PETAcquisition
 from eprimg.model.case import StageResult
@@ -23,6 +28,7 @@ from eprimg.quantities import quantity
 __all__ = ["read_pet_series"]
 
 _WHAT = "PET series"
+_HALF_COUNT = 0.5
 _NOT_A_STACK = frozenset({"E_PET_FRAMES", "E_PET_KIND"})
 """Faults after which the geometry of a stack would only be a follow-on fault."""
 
@@ -33,6 +39,7 @@ def read_pet_series(
     key: str = "pet",
     config: ReadConfig,
     entered: Mapping[str, object] | None = None,
+    mode: str = "lenient",
 ) -> StageResult[Series]:
     """Read a PET series and judge everything that its SUV depends on.
 
@@ -47,12 +54,15 @@ def read_pet_series(
     entered : Mapping, optional
         Facts that the user entered (see `eprimg.io.pet_entered.ENTERED_KEYS`); they win over the
         header and are recorded.
+    mode : {"lenient", "strict"}
+        See `eprimg.config.PetConfig`.
 
     Returns
     -------
     StageResult of Series
-        Activity in Bq/mL as stored (after slope), with a `PETAcquisition` that is complete for
-        SUVbw and %ID/kg; findings of the header rules and of the stack.
+        Activity in Bq/mL (after slope and vendor factor), or SUVbw in g/mL where the scanner has
+        normalised already, with a `PETAcquisition` that is complete for SUVbw and %ID/kg;
+        findings of the header rules and of the stack.
 
     Raises
     ------
@@ -67,18 +77,22 @@ def read_pet_series(
             where=entry.key,
             action="check the folder with `eprimg scan`",
         )
-    enhanced = [i for i in instances if i.sop_class in ENHANCED_PET or i.frame is not None]
-    if enhanced:
-        raise InputError(
-            "multi-frame (enhanced) PET is not read yet",
-            code="E_ENHANCED",
-            where=enhanced[0].path.name,
-            action="export the series as single-frame PET",
+    spans: Sequence[tuple[float, float] | None] = ()
+    before: Sequence[EprimgError] = ()
+    if any(i.sop_class in ENHANCED_PET or i.frame is not None for i in instances):
+        mapped = frame_datasets(instances)
+        header, faults = header_from_datasets(mapped.datasets, mapped.names)
+        spans, before = mapped.spans, mapped.faults
+        instances = tuple(
+            replace(i, slope=s.slope or 0.0, intercept=s.intercept or 0.0)
+            for i, s in zip(instances, header.slices, strict=True)
         )
-    header, faults = header_from_datasets(*_headers(instances))
+    else:
+        header, faults = header_from_datasets(*_headers(instances))
+    faults = [*before, *faults]
     judged: StageResult[PETAcquisition] | None = None
     try:
-        judged = pet_acquisition(header, entered=entered, faults=faults)
+        judged = pet_acquisition(header, entered=entered, faults=faults, mode=mode)
     except EprimgError as refused:
         faults = list(refused.faults or (refused,))
     if not any(f.code in _NOT_A_STACK for f in faults):
@@ -94,11 +108,19 @@ def read_pet_series(
     stacked = stack_instances(
         instances, position_tolerance_mm=config.position_tolerance_mm, what=_WHAT
     )
+    size = judged.value
+    rule = voxel_rule(header, size.weight_kg, size.height_m, size.sex, [])
+    if rule is None:
+        raise AssertionError("a header that passed has a rule for its voxels")
+    pixels = stacked.pixels
+    _check_spans(pixels, instances, stacked.instances, spans)
+    if rule.factor != 1.0:
+        np.multiply(pixels, np.float32(rule.factor), out=pixels)
     acquisition = _in_slice_order(judged.value, instances, stacked.instances)
     series = Series(
         key=key,
         role=Role.PET,
-        pixels=Volume(stacked.pixels, stacked.grid, quantity("activity")),
+        pixels=Volume(pixels, stacked.grid, quantity(rule.quantity)),
         acquisition=acquisition,
         description=entry.description,
         source_uid=next(iter(entry.series_uids), ""),
@@ -107,6 +129,29 @@ def read_pet_series(
         n_files=entry.n_files,
     )
     return StageResult(series, (*judged.findings, *stacked.findings))
+
+
+def _check_spans(
+    pixels: npt.NDArray[np.float32],
+    read: Sequence[Instance],
+    stacked: Sequence[Instance],
+    spans: Sequence[tuple[float, float] | None],
+) -> None:
+    """Refuse stored values outside the range that a frame's real-world value mapping covers."""
+    places = {(i.path, i.frame): span for i, span in zip(read, spans, strict=False)}
+    for plane, each in zip(pixels, stacked, strict=True):
+        span = places.get((each.path, each.frame))
+        if span is None:
+            continue
+        low, high = (float(v) / each.slope for v in (plane.min(), plane.max()))
+        if low < span[0] - _HALF_COUNT or high > span[1] + _HALF_COUNT:
+            raise InputError(
+                f"stored values from {low:.0f} to {high:.0f} leave the range {span[0]:g} to "
+                f"{span[1]:g} that the real-world value mapping covers",
+                code="E_PET_SLOPE",
+                where=f"RealWorldValueMappingSequence (0040,9096), {each.name}",
+                action="export the series again",
+            )
 
 
 def _headers(instances: Sequence[Instance]) -> tuple[list[Any], list[str]]:
@@ -131,5 +176,7 @@ def _in_slice_order(
     """Put per-slice facts into the order of the volume's first axis."""
     if not acquisition.frame_times:
         return acquisition
-    times = {each.path: t for each, t in zip(read, acquisition.frame_times, strict=True)}
-    return replace(acquisition, frame_times=tuple(times[each.path] for each in stacked))
+    times = {
+        (each.path, each.frame): t for each, t in zip(read, acquisition.frame_times, strict=True)
+    }
+    return replace(acquisition, frame_times=tuple(times[each.path, each.frame] for each in stacked))

@@ -58,6 +58,7 @@ def propose_roles(entries: Sequence[SeriesEntry]) -> tuple[list[SeriesEntry], li
     _agent_phases(stacks, proposed, findings)
     _pet([e for e in entries if e.modality == "PT" and e.instances], proposed, findings)
     _ct([e for e in entries if e.modality == "CT" and e.instances], entries, proposed, findings)
+    _nifti_pet([e for e in entries if e.source == "nifti" and e.role == Role.PET], proposed)
     for entry in entries:
         if entry.key not in proposed:
             proposed[entry.key] = _other(entry)
@@ -291,6 +292,14 @@ def _pet(
                 f"{len(usable)} PET series could be used; none is: {_ASK}",
             )
         )
+
+
+def _nifti_pet(series: list[SeriesEntry], proposed: dict[str, tuple[Role, str]]) -> None:
+    """Use a NIfTI PET only when it is the one PET of the folder."""
+    dicom = any(role == Role.PET for role, _ in proposed.values())
+    if dicom or len(series) > 1:
+        why = "a DICOM PET series is used" if dicom else f"one of {len(series)} PET series: {_ASK}"
+        proposed.update({e.key: (Role.UNUSED, why) for e in series})
 
 
 def _ct(

@@ -71,9 +71,13 @@ def read_series(
 
         phase = agent_phase or ("pre" if role == Role.MR_PRE else "post")
         return read_mr_series(entry, key=key, role=role, config=config.read, agent_phase=phase)
+    if entry.source == "nifti" and role == Role.PET:
+        from eprimg.io.read_pet_nifti import read_pet_nifti
+
+        return read_pet_nifti(entry.paths[0], key=key, entered=entered or {}, mode=config.pet.mode)
     if entry.source == "nifti":
         raise InputError(
-            "PET in NIfTI is not read by this version",
+            "CT in NIfTI is not read by this version",
             code="E_SIDECAR",
             where=entry.paths[0].name if entry.paths else entry.key,
             action="give the DICOM series",
@@ -81,7 +85,9 @@ def read_series(
     if role == Role.PET:
         from eprimg.io.read_pet import read_pet_series
 
-        return read_pet_series(entry, key=key, config=config.read, entered=entered or {})
+        return read_pet_series(
+            entry, key=key, config=config.read, entered=entered or {}, mode=config.pet.mode
+        )
     from eprimg.io.read_ct import read_ct_series
 
     return read_ct_series(entry, key=key, config=config.read)

@@ -234,6 +234,12 @@ class PETAcquisition:
         As in the header.
     corrections : tuple of str
         CorrectedImage (0028,0051).
+    voxel_rule : str
+        How the stored voxel values became Bq/mL or SUVbw (pet reference table, row C) in words.
+    mode : str
+        ``lenient`` or ``strict``, see `eprimg.config.PetConfig`.
+    warnings : tuple of str
+        Code and text of every warning that judging the header gave.
     """
 
     injection: Injection
@@ -250,3 +256,6 @@ class PETAcquisition:
     manufacturer: str = ""
     model: str = ""
     corrections: tuple[str, ...] = ()
+    voxel_rule: str = ""
+    mode: str = "lenient"
+    warnings: tuple[str, ...] = ()

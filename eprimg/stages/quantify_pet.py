@@ -19,6 +19,7 @@ from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Series
 from eprimg.model.volume import Volume
 from eprimg.quantities import quantity
+from eprimg.stages.quantify_stored_suv import stored_suv_maps
 
 __all__ = ["PETMaps", "PETScale", "mass_balance_fault", "pet_maps", "pet_scale"]
 
@@ -172,6 +173,10 @@ def pet_maps(series: Series) -> PETMaps:
     acquisition = series.acquisition
     assert isinstance(acquisition, PETAcquisition)
     assert isinstance(series.pixels, Volume)
+    if series.pixels.quantity.key == "suvbw":
+        made.maps, made.findings = stored_suv_maps(series, acquisition, series.pixels)
+        _check_mass_balance(made, series)
+        return made
     if series.pixels.quantity.key != "activity":
         made.faults.append(
             UnitsError(
@@ -217,16 +222,7 @@ def pet_maps(series: Series) -> PETMaps:
         f"%ID/kg = 100 000 x activity / dose, 1 mL taken as 1 g. {said}",
         {**scale.facts, _IN_VIEW: _percent_in_view(series, activity, scale.dose_bq)},
     )
-    fault = mass_balance_fault(made.maps["pid_per_kg"].facts)
-    if fault:
-        made.findings.append(
-            Finding(
-                "E_MASS_BALANCE",
-                Severity.ERROR,
-                series.key,
-                f"{fault[0].upper()}{fault[1:]}. The uptake values are written but not tiered.",
-            )
-        )
+    _check_mass_balance(made, series)
     height, sex = acquisition.height_m.value, acquisition.sex.value
     if np.isfinite(weight) and height is not None and sex is not None:
         try:
@@ -280,6 +276,21 @@ def mass_balance_fault(facts: Mapping[str, Any]) -> str:
         f"{_MASS_BALANCE_LIMIT_PERCENT:.0f} %: the unit of the dose, a clock, the half-life or the "
         "positron fraction is wrong"
     )
+
+
+def _check_mass_balance(made: PETMaps, series: Series) -> None:
+    """Tell when more activity was seen than was injected."""
+    values = made.maps.get("pid_per_kg")
+    fault = "" if values is None else mass_balance_fault(values.facts)
+    if fault:
+        made.findings.append(
+            Finding(
+                "E_MASS_BALANCE",
+                Severity.ERROR,
+                series.key,
+                f"{fault[0].upper()}{fault[1:]}. The uptake values are written but not tiered.",
+            )
+        )
 
 
 def _percent_in_view(series: Series, activity: npt.NDArray[Any], dose_bq: float) -> float:
@@ -365,6 +376,9 @@ def _facts(acquisition: PETAcquisition, dose: float, half_life: float) -> dict[s
     injection, reference = acquisition.injection, acquisition.reference_instant
     return {
         "unit_stored": acquisition.unit,
+        "voxel_rule": acquisition.voxel_rule,
+        "mode": acquisition.mode,
+        "header_warnings": list(acquisition.warnings),
         "decay_correction": acquisition.decay_correction,
         "reference_rule": acquisition.reference_rule,
         "reference_instant": None if reference is None else reference.isoformat(),

@@ -147,3 +147,29 @@ def test_spect_stored_as_pet_is_refused():
 def test_who_contradicts_the_half_life(header, entered, other):
     decay, _, _ = call(pet_facts.half_life, header, entered, needed=True)
     assert (decay.contradicted_by.key if decay.contradicted_by else None) == other
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(0.37, None), (0.999, None), (1.0, 1e6), (1e4, 1e10), (10001.0, None)]
+)
+def test_a_dose_is_read_as_mbq_only_where_it_can_be_nothing_else(value, expected):
+    # 0.37 is 370 MBq in GBq, or a hundredth of a mouse's dose in MBq: nobody can tell
+    known, _, faults = call(pet_facts.dose, zr89(dose=value))
+    assert known.value == expected
+    assert faults == ([] if expected else ["E_SUV_DOSE"])
+
+
+def test_the_dose_of_an_enhanced_object_is_defined_in_mbq():
+    enhanced = "1.2.840.10008.5.1.4.1.1.130"
+    assert call(pet_facts.dose, zr89(sop_class=enhanced))[1] == ["W_DOSE_BQ"]
+    assert call(pet_facts.dose, zr89(sop_class=enhanced, dose=37.0))[0].value == 37e6
+
+
+def test_strict_mode_takes_no_half_life_from_the_table():
+    header = zr89(half_life_s=None)
+    known, found, faults = call(pet_facts.half_life, header, needed=True, strict=True)
+    assert known.half_life_s.value is None
+    assert (found, faults) == ([], ["E_SUV_HALF_LIFE"])
+    known, found, _ = call(pet_facts.half_life, header, needed=True)
+    assert known.half_life_s.value == 282276.0
+    assert found == ["W_HALF_LIFE"]

@@ -158,3 +158,26 @@ def test_an_entered_instant_wins_and_is_checked_like_the_headers():
         injection_instant(zr89(), ANCHOR, ZR89_S, entered=datetime(2023, 1, 2, 10))
     with pytest.raises(ClockError, match="offset"):
         injection_instant(zr89(), ANCHOR, ZR89_S, entered=entered.replace(tzinfo=PLUS_ONE))
+
+
+def test_strict_mode_takes_less_than_two_half_lives():
+    # 2 x 78.41 h are 156.82 h
+    for hours, good in ((156.0, True), (157.0, False), (168.0, False)):
+        stamp = (ANCHOR - timedelta(hours=hours)).strftime("%Y%m%d%H%M%S")
+        header = zr89(start_datetime=stamp, start_time="")
+        assert injection_instant(header, ANCHOR, ZR89_S).instant.value is not None
+        if good:
+            assert injection_instant(header, ANCHOR, ZR89_S, strict=True).instant.value
+            continue
+        with pytest.raises(ClockError, match="half-lives") as caught:
+            injection_instant(header, ANCHOR, ZR89_S, strict=True)
+        assert "(0018,1078)" in str(caught.value)
+        assert "pet.mode" in str(caught.value)
+
+
+def test_a_rebuilt_date_keeps_the_clock_of_the_scanner():
+    # 11:30 at +0300 is 09:30 on the scanner's clock at +0100; the year is of de-identification
+    header = f18(start_datetime="20200104113000+0300", start_time="", offset="+0100")
+    found = injection_instant(header, ANCHOR.replace(tzinfo=PLUS_ONE), F18_S)
+    assert found.instant.value == datetime(2024, 1, 4, 9, 30, tzinfo=PLUS_ONE)
+    assert "W_INJECTION_DATE" in codes(found)

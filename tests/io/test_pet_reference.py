@@ -5,7 +5,12 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from eprimg.errors import ClockError, MissingTagError
-from eprimg.io.pet_reference import acquisition_instants, reference_instant, series_offset
+from eprimg.io.pet_reference import (
+    acquisition_instants,
+    check_frame_reference,
+    reference_instant,
+    series_offset,
+)
 from tests.io.pet_headers import f18, slices
 
 HALF_LIFE_S = 6586.2
@@ -147,3 +152,37 @@ def test_a_slice_without_acquisition_time_is_refused():
     with pytest.raises(ClockError) as caught:
         acquisition_instants(f18(slices=slices(acquisition_date="")))
     assert "(0008,0022)" in str(caught.value)
+
+
+def test_a_stated_instant_is_the_definition_not_a_candidate():
+    # half an hour before SeriesTime: 2^(1800/6586.2) is 21 %, which two candidates may not differ
+    found = choose(f18(decay_datetime="20240104100000"))
+    assert (found.rule, found.instant) == ("DecayCorrectionDateTime", datetime(2024, 1, 4, 10))
+    assert any("20.9 %" in f.text for f in found.findings)
+    with pytest.raises(ClockError):
+        choose(f18(private_decay="20240104100000", private_decay_where="GE"))
+
+
+def test_a_stated_instant_at_the_injection_is_taken_and_elsewhere_refused():
+    days = {"start_datetime": "20240101100000", "start_time": ""}
+    found = choose(f18(decay_datetime="20240101100000", **days), half_life_s=282276.0)
+    assert found.instant == datetime(2024, 1, 1, 10)
+    for odd in ("20240102100000", "2024", "20500101100000"):
+        with pytest.raises(ClockError) as caught:
+            choose(f18(decay_datetime=odd, **days), half_life_s=282276.0)
+        assert "(0018,9701)" in str(caught.value)
+
+
+def test_the_instant_that_stands_for_a_frame_is_compared():
+    def told(stamp):
+        header = f18(slices=slices(reference_datetime=stamp))
+        findings = []
+        check_frame_reference(header, acquisition_instants(header), HALF_LIFE_S, findings)
+        return [f.code for f in findings]
+
+    # the mean time of 300 s is 149 s after 10:30
+    assert told("20240104103229") == []
+    assert told("") == []
+    assert told("20240104103500") == ["W_REFERENCE_TIME"]
+    with pytest.raises(ClockError, match="FrameReferenceDateTime"):
+        told("20240104113229")

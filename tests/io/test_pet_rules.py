@@ -302,3 +302,16 @@ def test_code_and_text_that_name_two_nuclides_cannot_stand_in_for_a_half_life():
     torn = replace(header, nuclide=NuclideCode(CU64.value, "SRT", "^89^Zirconium"))
     with pytest.raises(EprimgError, match="two half-lives"):
         pet_acquisition(torn)
+
+
+def test_spect_in_bq_per_ml_is_read_when_the_user_says_that_it_is_spect():
+    # 111In, ICRP 107: 2.8047 d, three days and half an hour after the injection
+    indium = {"nuclide": NuclideCode("C-145A4", "SRT", "^111^Indium"), "half_life_s": 242326.08}
+    with pytest.raises(EprimgError) as caught:
+        pet_acquisition(zr89(**indium))
+    assert caught.value.code == "E_PET_KIND"
+    assert "111In" in str(caught.value.action)
+    result = pet_acquisition(zr89(**indium), entered={"nuclide": "111In"})
+    assert "W_SPECT" in codes(result)
+    expected = 70000 / (37e6 * 2 ** (-72.5 / 24 / 2.8047))
+    assert uptake(result.value).suvbw_factor == pytest.approx(expected, rel=1e-9)

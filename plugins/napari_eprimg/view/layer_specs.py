@@ -16,7 +16,7 @@ from eprimg.model.lesions import LesionSet
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Transform
-from eprimg.model.volume import EchoStack
+from eprimg.model.volume import EchoStack, Volume
 from eprimg.quantities import Quantity, quantity
 from eprimg.report.frames import reach, reference_grid
 from eprimg.report.layers import first_echo
@@ -237,8 +237,8 @@ def _series_layers(case: Case, reference: Grid, target: DisplayGrid) -> Iterator
 
 def _meaning(series: Series) -> tuple[Quantity, str]:
     """Quantity of a series and its name, with the unit where it has one."""
-    if series.role == Role.PET:
-        kind = quantity("activity")
+    if series.role == Role.PET and isinstance(series.pixels, Volume):
+        kind = series.pixels.quantity  # activity, or SUVbw where the scanner has normalised
         return kind, f"PET {kind.name} [{kind.unit.text}]"
     if series.role == Role.CT:
         kind = quantity("hounsfield")

@@ -15,6 +15,7 @@ from eprimg.model.grid import Grid
 from eprimg.model.lesions import Region
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Series
+from eprimg.model.volume import Volume
 from eprimg.quantities import Quantity, quantity
 from eprimg.report.frames import reach, reference_grid
 from eprimg.report.layers import first_echo
@@ -209,7 +210,10 @@ class PointReader:
         return _Source(key, name, values.quantity, values.values, way, values, carried)
 
     def _of_series(self, series: Series) -> _Source:
-        kind = quantity("activity" if series.role == "pet" else "signal")
+        # a scanner's own SUV is no activity: the volume knows which of the two it holds
+        kind = quantity("signal")
+        if series.role == "pet" and isinstance(series.pixels, Volume):
+            kind = series.pixels.quantity
         phase = _PHASE.get(series.key.rpartition("_")[2], "")
         way = self._way(series.key, series.grid)
         return _Source(
