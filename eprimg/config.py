@@ -31,6 +31,7 @@ __all__ = [
     "ReportConfig",
     "SegmentConfig",
     "StratifyConfig",
+    "UptakeConfig",
     "load_config",
 ]
 
@@ -249,6 +250,26 @@ class PartialVolumeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class UptakeConfig:
+    """How PET uptake is scaled and its volume is found."""
+
+    sul_formula: str = setting(
+        "janmahasatian",
+        "formula of the lean body mass behind SUL (james120 is also known as Morgan)",
+        choices=("janmahasatian", "james128", "james120"),
+    )
+    mtv_percent: float = setting(
+        41.0,
+        "metabolic volume: voxels of the region at or above this percent of its maximum SUVbw",
+        low=1.0,
+        high=100.0,
+    )
+    mtv_suvbw: float = setting(
+        4.0, "metabolic volume: voxels of the region at or above this SUVbw", low=0.0
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class BloodVolumeConfig:
     """How the activity of the blood in a lesion's vessels is taken off its uptake."""
 
@@ -317,6 +338,7 @@ class Config:
     iron: IronConfig = field(default_factory=IronConfig)
     partial_volume: PartialVolumeConfig = field(default_factory=PartialVolumeConfig)
     blood_volume: BloodVolumeConfig = field(default_factory=BloodVolumeConfig)
+    uptake: UptakeConfig = field(default_factory=UptakeConfig)
     stratify: StratifyConfig = field(default_factory=StratifyConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     threads: int = setting(0, "threads of kernels and engines; 0 takes all cores", low=0)

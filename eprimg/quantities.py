@@ -100,6 +100,10 @@ _U = {
     "per_s": Unit("per_s", "/s", "1/s"),
     "g_per_ml": Unit("", "g/ml{SUVbw}", "g/mL"),
     "g_per_ml_lean": Unit("", "g/ml{SUVlbm(Janma)}", "g/mL"),
+    "g_per_ml_james128": Unit("", "g/ml{SUVlbm(James128)}", "g/mL"),
+    "g_per_ml_james120": Unit("", "g/ml{SUVlbm}", "g/mL"),
+    "g_per_ml_ideal": Unit("", "g/ml{SUVibw}", "g/mL"),
+    "g": Unit("g", "g", "g"),
     "cm2_per_ml": Unit("", "cm2/ml{SUVbsa}", "cm²/mL"),
     "bq_per_ml": Unit("bq_per_ml", "Bq/ml", "Bq/mL"),
     "percent_per_kg": Unit("", "%/kg", "%ID/kg"),
@@ -182,6 +186,19 @@ QUANTITIES: Final[dict[str, Quantity]] = {
             _U["g_per_ml_lean"],
             Code("126405", "DCM", "SUVlbm(Janma)"),
         ),
+        Quantity(
+            "sul_james128",
+            "SUL (James 128)",
+            _U["g_per_ml_james128"],
+            Code("126406", "DCM", "SUVlbm(James128)"),
+        ),
+        Quantity(
+            "sul_james120",
+            "SUL (James 120, Morgan)",
+            _U["g_per_ml_james120"],
+            Code("126402", "DCM", "SUVlbm"),
+        ),
+        Quantity("suvibw", "SUVibw", _U["g_per_ml_ideal"], Code("126404", "DCM", "SUVibw")),
         Quantity("suvbsa", "SUVbsa", _U["cm2_per_ml"], Code("126403", "DCM", "SUVbsa")),
         Quantity(
             "pid_per_kg",
@@ -213,6 +230,24 @@ QUANTITIES: Final[dict[str, Quantity]] = {
             "lesion/muscle",
             _U["ratio"],
             _local("LESIONMUSCLE", "Lesion to muscle ratio"),
+        ),
+        Quantity(
+            "lesion_liver_ratio",
+            "lesion/liver",
+            _U["ratio"],
+            _local("LESIONLIVER", "Lesion to liver ratio"),
+        ),
+        Quantity(
+            "metabolic_volume",
+            "metabolic volume (MTV)",
+            _U["ml"],
+            Code("126032", "DCM", "Metabolic Volume"),
+        ),
+        Quantity(
+            "total_lesion_glycolysis",
+            "total lesion uptake (TLG)",
+            _U["g"],
+            Code("126033", "DCM", "Total Lesion Glycolysis"),
         ),
     )
 }

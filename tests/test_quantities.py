@@ -14,6 +14,13 @@ from eprimg.quantities import QUANTITIES, UNITS, quantity
     [
         ("r2star", "R2Star"),
         ("suvbw", "StandardizedUptakeValueBodyWeight"),
+        ("sul_janmahasatian", "SuvlbmJanma"),
+        ("sul_james128", "SuvlbmJames128"),
+        ("sul_james120", "Suvlbm"),
+        ("suvibw", "Suvibw"),
+        ("suvbsa", "Suvbsa"),
+        ("metabolic_volume", "MetabolicVolume"),
+        ("total_lesion_glycolysis", "TotalLesionGlycolysis"),
     ],
 )
 def test_standard_codes_are_those_of_the_dictionary(key: str, keyword: str) -> None:
@@ -22,6 +29,24 @@ def test_standard_codes_are_those_of_the_dictionary(key: str, keyword: str) -> N
     known = [c for c in (getattr(codes.DCM, n, None) for n in codes.DCM.dir()) if c is not None]
     match = [c for c in known if c.value == own.value and c.scheme_designator == own.scheme]
     assert match, f"{own} is not in the dictionary"
+
+
+@pytest.mark.parametrize(
+    ("key", "ucum"),
+    # DICOM CID 85, as in the concepts that pydicom ships
+    [
+        ("suvbw", "g/ml{SUVbw}"),
+        ("sul_janmahasatian", "g/ml{SUVlbm(Janma)}"),
+        ("sul_james128", "g/ml{SUVlbm(James128)}"),
+        ("sul_james120", "g/ml{SUVlbm}"),
+        ("suvibw", "g/ml{SUVibw}"),
+        ("suvbsa", "cm2/ml{SUVbsa}"),
+    ],
+)
+def test_units_of_uptake_are_those_of_the_standard(key: str, ucum: str) -> None:
+    known = {c.value for n in codes.UCUM.dir() for c in [getattr(codes.UCUM, n)] if c is not None}
+    assert quantity(key).unit.ucum == ucum
+    assert ucum in known
 
 
 def test_local_codes_are_marked_as_ours() -> None:

@@ -26,7 +26,14 @@ __all__ = ["read_manifest"]
 
 _NEEDED: Final = ("study", "path")
 _OPTIONAL: Final = ("study_file", "settings", "pseudonym")
-_WORDS: Final = ("injection_instant", "reference_instant", "residual_instant", "sex", "nuclide")
+_WORDS: Final = (
+    "injection_instant",
+    "reference_instant",
+    "residual_instant",
+    "dose_instant",
+    "sex",
+    "nuclide",
+)
 """Facts that are written as text; the others are numbers."""
 _FACTS: Final = tuple(key for key in ENTERED_KEYS if key != "residual_bq")
 """Facts by the names of the study file, which takes the residual in MBq alone."""

@@ -14,7 +14,7 @@ from eprimg.model.case import Finding, Severity
 
 __all__ = ["ENTERED_KEYS", "EnteredFacts", "read_entered"]
 
-_INSTANTS = ("injection_instant", "reference_instant", "residual_instant")
+_INSTANTS = ("injection_instant", "reference_instant", "residual_instant", "dose_instant")
 _NUMBERS = (
     "dose_bq",
     "dose_mbq",
@@ -23,12 +23,16 @@ _NUMBERS = (
     "weight_kg",
     "height_m",
     "half_life_s",
+    "pet_over_dose_calibrator",
 )
 ENTERED_KEYS = (*_INSTANTS, *_NUMBERS, "sex", "nuclide")
 """Keys that a user may enter; each ends in its unit."""
 
 _SMALLEST_DOSE_BQ = 1e5
 _HEAVIEST_KG, _TALLEST_M = 1000.0, 3.0
+_CALIBRATION_RANGE = (0.5, 2.0)
+"""A ratio of two calibrated instruments outside of it is a mistake (inverse, per cent, unit).
+House rule, not published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +41,16 @@ class EnteredFacts:
 
     Parameters
     ----------
-    injection_instant, reference_instant, residual_instant : datetime or None
+    injection_instant, reference_instant, residual_instant, dose_instant : datetime or None
         Dated instants; without an offset they are on the clock of the header.
     dose_bq : float or None
-        Injected activity in Bq at the injection.
+        Injected activity in Bq at ``dose_instant``, or at the injection when that is None.
     residual_bq : float or None
         Activity left in the syringe, in Bq at ``residual_instant``.
     weight_kg, height_m, half_life_s : float or None
         Body weight, height, half-life.
+    pet_over_dose_calibrator : float or None
+        Cross-calibration: what the scanner reads over what the dose calibrator reads.
     sex, nuclide : str or None
         ``M``, ``F`` or ``O``; key of the nuclide table.
     """
@@ -52,11 +58,13 @@ class EnteredFacts:
     injection_instant: datetime | None = None
     reference_instant: datetime | None = None
     residual_instant: datetime | None = None
+    dose_instant: datetime | None = None
     dose_bq: float | None = None
     residual_bq: float | None = None
     weight_kg: float | None = None
     height_m: float | None = None
     half_life_s: float | None = None
+    pet_over_dose_calibrator: float | None = None
     sex: str | None = None
     nuclide: str | None = None
 
@@ -118,6 +126,14 @@ def read_entered(
                 "and the residual activity belong together: enter both or neither",
             )
         )
+    if "dose_instant" in facts and "dose_bq" not in facts and not faults:
+        faults.append(
+            _fault(
+                "dose_instant",
+                facts["dose_instant"],
+                "tells when an entered dose was measured; enter dose_mbq too",
+            )
+        )
     if 0 < facts.get("dose_bq", math.inf) < _SMALLEST_DOSE_BQ:
         faults.append(
             _fault("dose_bq", facts["dose_bq"], "is below 0.1 MBq; is it in MBq? Then use dose_mbq")
@@ -136,6 +152,9 @@ def _checked(key: str, value: object) -> Any:
             raise _fault(key, value, "is in kilograms")
         if key == "height_m" and number > _TALLEST_M:
             raise _fault(key, value, "is in metres")
+        low, high = _CALIBRATION_RANGE
+        if key == "pet_over_dose_calibrator" and not low <= number <= high:
+            raise _fault(key, value, f"is a ratio between {low:g} and {high:g}")
         return float(number)
     if key == "sex":
         sex = str(value).strip().upper()

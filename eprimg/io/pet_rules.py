@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import TypeVar
 
 from eprimg.errors import EprimgError, InputError, raise_faults
 from eprimg.io import pet_facts
 from eprimg.io.clocks import shown
 from eprimg.io.pet_checks import header_faults
+from eprimg.io.pet_dose import cross_calibration, net_injection, require_applied
 from eprimg.io.pet_entered import EnteredFacts, read_entered
 from eprimg.io.pet_header import PetHeader, tag
 from eprimg.io.pet_injection import injection_instant
@@ -24,8 +24,7 @@ from eprimg.io.pet_reference import (
 )
 from eprimg.io.pet_units import stored_uptake, voxel_rule
 from eprimg.io.pet_vendor import check_philips, check_private_injection
-from eprimg.kernels.radioactivity import decay_factor
-from eprimg.model.acquisition import Injection, Known, Origin, PETAcquisition, seconds_between
+from eprimg.model.acquisition import Injection, Known, PETAcquisition, seconds_between
 from eprimg.model.case import Finding, Severity, StageResult
 
 __all__ = ["pet_acquisition"]
@@ -108,11 +107,14 @@ def pet_acquisition(
         corrections=header.corrections,
         voxel_rule="" if rule is None else rule.words,
         mode=mode,
+        pet_over_dose_calibrator=cross_calibration(known, findings),
     )
     if decay.half_life_s.value is not None and header.slices:
         acquisition = _timed(header, acquisition, decay, known, findings, faults)
     elif header.decay_correction == "ADMIN" or stored:
         acquisition = replace(acquisition, reference_rule=_STORED_RULE if stored else _ADMIN_RULE)
+    if not stored:
+        require_applied(acquisition, known, faults)
     faults.extend(f for f in unneeded if f.code == "E_PET_KIND")
     raise_faults(faults)
     check_philips(header, acquisition, findings)
@@ -163,6 +165,18 @@ def _of_the_scanner(
                 )
             )
         known = replace(known, **{key: None})
+    for key in ("residual_bq", "pet_over_dose_calibrator"):
+        if getattr(known, key) is not None:
+            findings.append(
+                Finding(
+                    "W_STORED_SUV",
+                    Severity.WARNING,
+                    f"study.toml [injection] {key}",
+                    f"The entered {key} is not used: the voxel values are an uptake value that the "
+                    "scanner made with a dose of its own.",
+                )
+            )
+            known = replace(known, **{key: None})
     return known
 
 
@@ -236,7 +250,7 @@ def _timed(
     findings.extend(found.findings)
     injected = found.instant.value or anchor
     injection = replace(acquisition.injection, instant=found.instant)
-    injection = _net(injection, injected, half_life_s, known, findings, faults)
+    injection = net_injection(injection, injected, half_life_s, known, findings, faults)
     start = reference.instant if reference else injected
     if not soft:
         decayed_to = start if reference else max(acquired or (anchor,))
@@ -286,50 +300,6 @@ def _refuse_half_life(decay: pet_facts.Decay, elapsed_s: float, faults: list[Epr
             f'enter [injection] nuclide (e.g. "{other.key}") or half_life_s in study.toml',
         )
     )
-
-
-def _net(
-    injection: Injection,
-    injected: datetime,
-    half_life_s: float,
-    known: EnteredFacts,
-    findings: list[Finding],
-    faults: list[EprimgError],
-) -> Injection:
-    """Take the residual activity of the syringe off the dose, at the injection."""
-    dose, measured = injection.dose_bq.value, known.residual_instant
-    if known.residual_bq is None or measured is None or dose is None:
-        return injection
-    if measured.tzinfo is None and injected.tzinfo is not None:
-        measured = measured.replace(tzinfo=injected.tzinfo)
-    try:
-        elapsed = seconds_between(injected, measured, where="study.toml residual_instant")
-        residual = known.residual_bq * decay_factor(-elapsed, half_life_s)
-    except EprimgError as fault:
-        faults.append(fault)
-        return injection
-    if residual >= dose:
-        faults.append(
-            InputError(
-                "the residual activity is not below the dose",
-                code="E_SUV_DOSE",
-                where="study.toml [injection] residual",
-                value=known.residual_bq,
-                action="check residual activity, its instant and the dose",
-            )
-        )
-        return injection
-    findings.append(
-        Finding(
-            "I_RESIDUAL",
-            Severity.INFO,
-            "study.toml [injection] residual",
-            f"A residual of {residual / 1e6:.4g} MBq (at the injection) was taken off the dose of "
-            f"{dose / 1e6:.4g} MBq.",
-        )
-    )
-    where = f"{injection.dose_bq.where} less the entered residual"
-    return replace(injection, dose_bq=Known(dose - residual, Origin.ENTERED, where))
 
 
 def _tell(acquisition: PETAcquisition, findings: list[Finding]) -> None:

@@ -20,6 +20,8 @@ __all__ = [
     "percent_id_per_kg",
     "percent_id_per_kg_from_suvbw",
     "percent_id_per_ml",
+    "scaled",
+    "scaled_with_valid",
     "sul_janmahasatian",
     "suvbsa",
     "suvbw",
@@ -31,6 +33,7 @@ Sex = Literal["M", "F", "O"]
 _F = TypeVar("_F", bound=np.floating)
 
 _TALLEST_M = 3.0
+_BLOCK_BYTES = 2**20
 
 
 def suvbw_factor(dose_bq: float, weight_g: float) -> float:
@@ -88,7 +91,7 @@ def suvbw(activity_bq_per_ml: NDArray[_F], *, dose_bq: float, weight_g: float) -
     ----------
     .. [1] Vacha et al., IBSI SUV reference manual, draft 2026 (CC BY 4.0).
     """
-    return _scaled(activity_bq_per_ml, suvbw_factor(dose_bq, weight_g))
+    return scaled(activity_bq_per_ml, suvbw_factor(dose_bq, weight_g))
 
 
 def lean_body_mass_janmahasatian_kg(weight_kg: float, height_m: float, sex: Sex) -> float:
@@ -189,7 +192,7 @@ def sul_janmahasatian(
        doi:10.2967/jnumed.108.057307
     """
     lean_g = 1000.0 * lean_body_mass_janmahasatian_kg(weight_kg, height_m, sex)
-    return _scaled(activity_bq_per_ml, suvbw_factor(dose_bq, lean_g))
+    return scaled(activity_bq_per_ml, suvbw_factor(dose_bq, lean_g))
 
 
 def body_surface_area_du_bois_m2(weight_kg: float, height_m: float) -> float:
@@ -263,7 +266,7 @@ def suvbsa(
     """
     dose = _positive(dose_bq, "dose_bq", "Give the administered activity in Bq.")
     area_cm2 = 1.0e4 * body_surface_area_du_bois_m2(weight_kg, height_m)
-    return _scaled(activity_bq_per_ml, area_cm2 / dose)
+    return scaled(activity_bq_per_ml, area_cm2 / dose)
 
 
 def percent_id_per_ml(activity_bq_per_ml: NDArray[_F], *, dose_bq: float) -> NDArray[_F]:
@@ -287,7 +290,7 @@ def percent_id_per_ml(activity_bq_per_ml: NDArray[_F], *, dose_bq: float) -> NDA
         The dose is not finite or not positive.
     """
     dose = _positive(dose_bq, "dose_bq", "Give the administered activity in Bq.")
-    return _scaled(activity_bq_per_ml, 100.0 / dose)
+    return scaled(activity_bq_per_ml, 100.0 / dose)
 
 
 def percent_id_per_kg(activity_bq_per_ml: NDArray[_F], *, dose_bq: float) -> NDArray[_F]:
@@ -316,7 +319,7 @@ def percent_id_per_kg(activity_bq_per_ml: NDArray[_F], *, dose_bq: float) -> NDA
     is not scaled by the body: the same uptake gives less %ID/kg in a heavier patient.
     """
     dose = _positive(dose_bq, "dose_bq", "Give the administered activity in Bq.")
-    return _scaled(activity_bq_per_ml, 1.0e5 / dose)
+    return scaled(activity_bq_per_ml, 1.0e5 / dose)
 
 
 def percent_id_per_kg_from_suvbw(suvbw: NDArray[_F], *, weight_kg: float) -> NDArray[_F]:
@@ -344,15 +347,70 @@ def percent_id_per_kg_from_suvbw(suvbw: NDArray[_F], *, weight_kg: float) -> NDA
     Takes 1 mL of tissue as 1 g.  Needs no dose: useful for series already stored in g/mL.
     """
     weight = _positive(weight_kg, "weight_kg", "Give the body weight in kg.")
-    return _scaled(suvbw, 100.0 / weight)
+    return scaled(suvbw, 100.0 / weight)
 
 
-def _scaled(values: NDArray[_F], factor: float) -> NDArray[_F]:
-    """Multiply in float64 steps, hand back float32 for float32 and float64 for the rest."""
+def scaled(values: NDArray[_F], factor: float) -> NDArray[_F]:
+    """Multiply a map by one factor, in one pass and in its own type.
+
+    Parameters
+    ----------
+    values : ndarray, any shape
+        Values; integers become float64.
+    factor : float
+        Finite factor.
+
+    Returns
+    -------
+    ndarray of float32 or float64
+        Same shape; float32 stays float32.
+
+    Notes
+    -----
+    The factor is rounded to the type of the values first: 6e-8 of it for float32.
+    """
     array = np.asarray(values)
     dtype = np.float32 if array.dtype == np.float32 else np.float64
     result: NDArray[_F] = np.multiply(array, factor, dtype=dtype)
     return result
+
+
+def scaled_with_valid(values: NDArray[_F], factor: float) -> tuple[NDArray[_F], NDArray[np.bool_]]:
+    """Multiply a map by one factor and tell its finite voxels, in one pass over memory.
+
+    Parameters
+    ----------
+    values : ndarray, any shape
+        Map; integers become float64.
+    factor : float
+        Finite factor.
+
+    Returns
+    -------
+    scaled : ndarray of float32 or float64
+        As from `scaled`.
+    valid : ndarray of bool
+        True where ``values`` is finite; read-only, and of one byte in all when all of them are.
+
+    Notes
+    -----
+    Runs in blocks that stay in the cache: the product, then the sum of squares, which is finite
+    only when every voxel is (it overflows for values above 1e17 in float32; then, as for failed
+    voxels, each one is looked at).
+    """
+    array = np.asarray(values)
+    if array.dtype not in (np.float32, np.float64) or not array.flags.c_contiguous:
+        return scaled(array, factor), np.isfinite(array)
+    result = np.empty_like(array)
+    flat, product = array.reshape(-1), result.reshape(-1)
+    step = _BLOCK_BYTES // array.itemsize
+    finite = True
+    with np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, flat.size, step):
+            block = flat[start : start + step]
+            np.multiply(block, array.dtype.type(factor), out=product[start : start + step])
+            finite = finite and math.isfinite(float(np.dot(block, block)))
+    return result, np.broadcast_to(np.True_, array.shape) if finite else np.isfinite(array)
 
 
 def _positive(value: float, name: str, action: str) -> float:

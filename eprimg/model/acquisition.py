@@ -240,6 +240,9 @@ class PETAcquisition:
         ``lenient`` or ``strict``, see `eprimg.config.PetConfig`.
     warnings : tuple of str
         Code and text of every warning that judging the header gave.
+    pet_over_dose_calibrator : Known[float]
+        Cross-calibration: what the scanner reads over what the dose calibrator reads; 1 when
+        missing.
     """
 
     injection: Injection
@@ -259,3 +262,4 @@ class PETAcquisition:
     voxel_rule: str = ""
     mode: str = "lenient"
     warnings: tuple[str, ...] = ()
+    pet_over_dose_calibrator: Known[float] = field(default_factory=_missing)

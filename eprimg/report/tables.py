@@ -207,7 +207,10 @@ _LESION_COLUMNS = (
     Column("rR2*,90", "", "ratio", "rr2star90", ("ratio", "p90_mean", "mean")),
     Column("Lesion / blood", "", "ratio", "lesion_blood_ratio", ("ratio", "mean")),
     Column("Lesion / muscle", "", "ratio", "lesion_muscle_ratio", ("ratio", "mean")),
+    Column("Lesion / liver", "", "ratio", "lesion_liver_ratio", ("ratio", "mean"), wide=True),
 )
+_NO_DENOMINATOR = "not computed: there is no reference region"
+"""A ratio that no lesion can have gets no column; measurements.csv keeps the reason."""
 _ORGAN_COLUMNS = (
     Column("Volume", "", "mL", "volume", ("volume", "mean")),
     Column("%ID/kg", "mean", "%ID/kg", "pid_per_kg", ("mean",)),
@@ -232,7 +235,10 @@ def lesion_columns(regions: Sequence[Region]) -> tuple[Column, ...]:
     tuple of Column
         Those that at least one row has.
     """
-    return tuple(c for c in _LESION_COLUMNS if any(c.find(r) for r in regions))
+    found = {c: [m for r in regions if (m := c.find(r)) is not None] for c in _LESION_COLUMNS}
+    return tuple(
+        c for c, each in found.items() if any(not m.note.startswith(_NO_DENOMINATOR) for m in each)
+    )
 
 
 def organ_columns(regions: Sequence[Region]) -> tuple[Column, ...]:

@@ -18,7 +18,7 @@ from eprimg.stages.region_notes import rim_margin
 
 __all__ = ["DENOMINATORS", "affected_regions"]
 
-DENOMINATORS = ("spleen", "blood", "muscle")
+DENOMINATORS = ("spleen", "blood", "muscle", "liver")
 """Organs that the numbers of all regions are divided by or judged with."""
 
 _REACH = 3

@@ -1,4 +1,4 @@
-"""The PET part of the measure stage: SUVbw, SUL, %ID/kg and ratios, on the native PET grid."""
+"""The PET part of the measure stage: SUV, %ID, volumes and ratios, on the native PET grid."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ import numpy as np
 
 from eprimg.config import Config
 from eprimg.kernels.label_boxes import widened_box
+from eprimg.kernels.metabolic_volume import metabolic_volume
 from eprimg.kernels.peak import PeakResult, suv_peak
-from eprimg.model.lesions import LesionSet, Measurement
+from eprimg.model.lesions import LesionSet, Measurement, Region
 from eprimg.model.maps import QuantityMap
 from eprimg.stages.denominator import judge_denominator
 from eprimg.stages.numbers import NAN, Kept, Numbers, find_number
 from eprimg.stages.region_voxels import RegionVoxels
+from eprimg.stages.scaled_uptake import measure_scaled
 
 __all__ = ["measure_pet"]
 
 _SOURCE = "pet"
 _GRID = "native pet"
-_KEYS = ("suvbw", "pid_per_kg", "sul_janmahasatian")
-_RATIOS = (("lesion_blood_ratio", "blood"), ("lesion_muscle_ratio", "muscle"))
+_RATIOS = (
+    ("lesion_blood_ratio", "blood"),
+    ("lesion_muscle_ratio", "muscle"),
+    ("lesion_liver_ratio", "liver"),
+)
 
 
 def measure_pet(
@@ -52,9 +57,13 @@ def measure_pet(
     """
     voxels = RegionVoxels.of(native)
     tell = progress or (lambda: None)
-    for key in _KEYS:
+    for key in ("suvbw", "pid_per_kg", f"sul_{config.uptake.sul_formula}"):
         if key in maps:
             _measure_map(numbers, voxels, maps[key], key, config, tell)
+    if "pid_per_kg" in maps:
+        measure_scaled(numbers, voxels.lesions, maps["pid_per_kg"].facts, source=_SOURCE)
+    if "suvbw" in maps:
+        _volumes(numbers, voxels, maps["suvbw"], config)
     _ratios(numbers, kept, voxels.lesions, "suvbw" if "suvbw" in maps else "pid_per_kg", config)
 
 
@@ -145,10 +154,58 @@ def _peak(voxels: RegionVoxels, uptake: QuantityMap, number: int, diameter_mm: f
     )
 
 
+def _volumes(numbers: Numbers, voxels: RegionVoxels, suvbw: QuantityMap, config: Config) -> None:
+    """Measure MTV and TLG of the lesions: as drawn, above a part of the maximum, above a SUVbw."""
+    percent, fixed = config.uptake.mtv_percent, config.uptake.mtv_suvbw
+    for lesion in voxels.lesions.lesions:
+        if lesion.id not in numbers or lesion.id not in voxels.boxes:
+            continue
+        values = voxels.pick(suvbw.values, lesion.id)
+        valid = voxels.pick(suvbw.valid, lesion.id)
+        maximum = float(np.max(values, where=valid, initial=-np.inf))
+        if not math.isfinite(maximum):
+            continue
+        rules = [("region", -math.inf, "all valid voxels of the region")]
+        if maximum > 0:
+            rules.append(
+                (
+                    "percent_of_max",
+                    percent / 100.0 * maximum,
+                    f"voxels of the region at or above {percent:g} % of its maximum",
+                )
+            )
+        rules.append(("fixed", fixed, f"voxels of the region at or above SUVbw {fixed:g}"))
+        for statistic, threshold, said in rules:
+            found = metabolic_volume(
+                values,
+                voxel_volume_ml=suvbw.grid.voxel_volume_ml,
+                threshold=threshold,
+                valid=valid,
+            )
+            for key, value, note in (
+                ("metabolic_volume", found.volume_ml, said),
+                ("total_lesion_glycolysis", found.total, f"mean SUVbw times volume; {said}"),
+            ):
+                numbers[lesion.id].append(
+                    Measurement(
+                        key,
+                        statistic,
+                        _SOURCE,
+                        value,
+                        NAN,
+                        "none: ruled by outline, threshold and blur, not by the noise of a mean",
+                        found.n_voxels,
+                        _GRID,
+                        note,
+                    )
+                )
+
+
 def _ratios(numbers: Numbers, kept: Kept, native: LesionSet, key: str, config: Config) -> None:
     for name, anatomy in _RATIOS:
         region = native.reference(anatomy)
         if region is None:
+            _refuse_ratio(numbers, native, name, key, anatomy)
             continue
         below = find_number(numbers, kept, region.id, key, "mean", _SOURCE)
         refused, said = judge_denominator(
@@ -164,29 +221,58 @@ def _ratios(numbers: Numbers, kept: Kept, native: LesionSet, key: str, config: C
             if number == region.id:
                 continue
             above = find_number(numbers, kept, number, key, "mean", _SOURCE)
-            if above is None:
-                continue
-            value, error = NAN, NAN
-            note = f"mean of the region / mean of {region.name}"
-            if below is not None and not refused:
-                value = above.value / below.value
-                if above.value > 0:
-                    error = value * math.hypot(
-                        above.uncertainty / above.value, below.uncertainty / below.value
-                    )
-                note += f"; {said}" if said else ""
-            else:
-                note += f"; not computed: {refused}"
-            measured.append(
+            if above is not None:
+                measured.append(_ratio(name, above, below, region, refused, said))
+
+
+def _ratio(
+    name: str,
+    above: Measurement,
+    below: Measurement | None,
+    region: Region,
+    refused: str,
+    said: str,
+) -> Measurement:
+    """Divide two means; first-order propagation of both standard errors."""
+    value, error = NAN, NAN
+    note = f"mean of the region / mean of {region.name}"
+    if below is not None and not refused:
+        value = above.value / below.value
+        error = math.hypot(above.uncertainty, value * below.uncertainty) / below.value
+        note += f"; {said}" if said else ""
+    else:
+        note += f"; not computed: {refused}"
+    return Measurement(
+        name,
+        "ratio",
+        _SOURCE,
+        value,
+        error,
+        "spread of the voxels of both regions in quadrature: a lower bound",
+        above.n_voxels,
+        _GRID,
+        note,
+    )
+
+
+def _refuse_ratio(numbers: Numbers, native: LesionSet, name: str, key: str, anatomy: str) -> None:
+    """Say of the lesions, once and in words, that there is no region to divide by."""
+    for lesion in native.lesions:
+        above = next(
+            (m for m in numbers.get(lesion.id, ()) if (m.quantity, m.statistic) == (key, "mean")),
+            None,
+        )
+        if above is not None:
+            numbers[lesion.id].append(
                 Measurement(
                     name,
                     "ratio",
                     _SOURCE,
-                    value,
-                    error,
-                    "spread of the voxels of both regions in quadrature: a lower bound",
-                    above.n_voxels,
+                    NAN,
+                    NAN,
+                    "none: nothing was divided",
+                    0,
                     _GRID,
-                    note,
+                    f"not computed: there is no reference region of {anatomy}",
                 )
             )

@@ -24,8 +24,19 @@ from eprimg.stages.region_notes import IS_SMALL
 
 __all__ = ["region_objections", "study_objections"]
 
-_UPTAKE = ("suvbw", "pid_per_kg", "sul_janmahasatian")
-_RATIOS = ("lesion_blood_ratio", "lesion_muscle_ratio")
+_UPTAKE = (
+    "suvbw",
+    "pid_per_kg",
+    "pid_per_ml",
+    "sul_janmahasatian",
+    "sul_james128",
+    "sul_james120",
+    "suvibw",
+    "suvbsa",
+    "metabolic_volume",
+    "total_lesion_glycolysis",
+)
+_RATIOS = ("lesion_blood_ratio", "lesion_muscle_ratio", "lesion_liver_ratio")
 _AFTER = ("r2star", "rr2star90")
 _JUDGED_BY = {
     "mr_pre": ("dr2star",),

@@ -78,7 +78,7 @@ def quantify(
     -------
     StageResult[Quantified]
         Native maps ``r2star_pre``, ``s0_pre``, ``r2star_post``, ``s0_post``, ``activity``,
-        ``suvbw``, ``pid_per_kg``, ``sul_janmahasatian`` as far as the series allow, and registered
+        ``suvbw``, ``pid_per_kg``, ``sul_<formula>`` as far as the series allow, and registered
         maps ``r2star_pre``, ``r2star_post``, ``dr2star``, ``suvbw``, ``pid_per_kg``.
 
     Raises
@@ -111,7 +111,7 @@ def quantify(
     pet = study.find(Role.PET)
     if pet is not None:
         tell("SUVbw and %ID/kg", 0.6)
-        made = pet_maps(pet)
+        made = pet_maps(pet, sul_formula=config.uptake.sul_formula)
         maps.update(made.maps)
         findings += made.findings
         faults += made.faults

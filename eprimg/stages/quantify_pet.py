@@ -5,28 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from eprimg.errors import ClockError, EprimgError, InputError, MissingTagError, UnitsError
 from eprimg.kernels.radioactivity import reference_scale
-from eprimg.kernels.uptake import Sex, percent_id_per_kg, sul_janmahasatian, suvbw
+from eprimg.kernels.uptake import scaled_with_valid
 from eprimg.model.acquisition import CLOCK_SKEW_S, Known, PETAcquisition, seconds_between
 from eprimg.model.case import Finding, Severity
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Series
 from eprimg.model.volume import Volume
-from eprimg.quantities import quantity
+from eprimg.stages._pet_maps import percent_in_view, plain_map, scaled_map
 from eprimg.stages.quantify_stored_suv import stored_suv_maps
+from eprimg.stages.uptake_scales import SUL_PREFIX, sul_words, uptake_scales
 
-__all__ = ["PETMaps", "PETScale", "mass_balance_fault", "pet_maps", "pet_scale"]
+__all__ = [
+    "UPTAKE_REFUSED",
+    "UPTAKE_REMARKS",
+    "UPTAKE_SCALES",
+    "PETMaps",
+    "PETScale",
+    "mass_balance_fault",
+    "pet_maps",
+    "pet_scale",
+]
 
 _MASS_BALANCE_LIMIT_PERCENT = 110.0
 """No patient holds more than was injected; ten percent are left to calibration and noise."""
 
 _IN_VIEW = "percent_id_in_field_of_view"
+
+UPTAKE_SCALES = "uptake_per_bq_per_ml"
+UPTAKE_REFUSED = "uptake_not_computed"
+UPTAKE_REMARKS = "uptake_remarks"
+"""Facts of the ``pid_per_kg`` map: factor, or reason against one, of every uptake quantity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +110,9 @@ def pet_scale(
     injection = acquisition.injection
     faults: list[EprimgError] = []
     dose = _positive(injection.dose_bq, "the injected activity", "E_SUV_DOSE", faults)
+    factor = acquisition.pet_over_dose_calibrator.value
+    if factor is not None:
+        dose *= factor  # what the scanner would read of the whole dose
     rule = acquisition.decay_correction
     elapsed, half_life = 0.0, injection.half_life_s.value or float("nan")
     if rule in ("START", "NONE"):
@@ -148,26 +165,34 @@ def pet_scale(
             "NONE: every slice was corrected from the mean time of its frame to the "
             "injection; the dose was not decayed"
         )
-    facts = _facts(acquisition, dose, half_life)
+    facts = _facts(acquisition, acquisition.injection.dose_bq.value or dose, half_life)
+    if factor is not None:
+        words += (
+            f"; the dose was multiplied by {factor:g}, what the scanner reads over what the dose "
+            "calibrator reads"
+        )
     facts["decay_rule"] = words
     facts["dose_at_reference_bq"] = common.dose_at_reference_bq
     factors = common.slice_factors or (1.0,) * n_slices
     return PETScale(common.dose_at_reference_bq, factors, words, facts), []
 
 
-def pet_maps(series: Series) -> PETMaps:
+def pet_maps(series: Series, *, sul_formula: str = "janmahasatian") -> PETMaps:
     """Make the maps of a PET series that its facts allow.
 
     Parameters
     ----------
     series : Series
         PET in Bq/mL as stored.
+    sul_formula : {"janmahasatian", "james128", "james120"}
+        Formula of the lean body mass behind SUL.
 
     Returns
     -------
     PETMaps
         ``activity`` always; ``pid_per_kg`` with dose and instants; ``suvbw`` with the weight too;
-        ``sul_janmahasatian`` when height and sex are known.
+        ``sul_<formula>`` when height and sex are known.  The factors of every uptake quantity
+        stand in the facts of ``pid_per_kg``.
     """
     made = PETMaps()
     acquisition = series.acquisition
@@ -194,7 +219,7 @@ def pet_maps(series: Series) -> PETMaps:
         stored = stored.astype(np.float64)
     scale, made.faults = pet_scale(acquisition, series.grid.shape[0])
     if scale is None:
-        made.maps["activity"] = _map(
+        made.maps["activity"] = plain_map(
             series, stored, "activity", "Activity concentration as stored.", {}
         )
         return made
@@ -203,55 +228,64 @@ def pet_maps(series: Series) -> PETMaps:
         factor = np.asarray(scale.slice_factor, dtype=stored.dtype)
         activity = stored * factor[:, None, None]
     said = f"{scale.rule}; dose at that instant {scale.dose_bq / 1e6:.4g} MBq."
-    made.maps["activity"] = _map(
-        series, activity, "activity", f"Activity concentration. {scale.rule}.", scale.facts
+    # One look for failed voxels: every map is this array times a constant.
+    scales = uptake_scales(acquisition, scale.dose_bq, sul_formula=sul_formula)
+    percent, valid = scaled_with_valid(activity, scales.factors["pid_per_kg"])
+    made.maps["activity"] = plain_map(
+        series, activity, "activity", f"Activity concentration. {scale.rule}.", scale.facts, valid
     )
     weight = _positive(acquisition.weight_kg, "the patient's weight", "E_SUV_WEIGHT", made.faults)
     if np.isfinite(weight):
-        made.maps["suvbw"] = _map(
+        made.maps["suvbw"] = scaled_map(
             series,
-            suvbw(activity, dose_bq=scale.dose_bq, weight_g=1000.0 * weight),
+            activity,
             "suvbw",
+            scales,
             f"SUVbw = activity x weight / dose, weight {weight:g} kg. {said}",
             scale.facts,
+            valid,
         )
-    made.maps["pid_per_kg"] = _map(
+    made.maps["pid_per_kg"] = plain_map(
         series,
-        percent_id_per_kg(activity, dose_bq=scale.dose_bq),
+        percent,
         "pid_per_kg",
         f"%ID/kg = 100 000 x activity / dose, 1 mL taken as 1 g. {said}",
-        {**scale.facts, _IN_VIEW: _percent_in_view(series, activity, scale.dose_bq)},
+        {
+            **scale.facts,
+            _IN_VIEW: percent_in_view(series, activity, valid, scale.dose_bq),
+            UPTAKE_SCALES: dict(scales.factors),
+            UPTAKE_REFUSED: dict(scales.refused),
+            UPTAKE_REMARKS: dict(scales.remarks),
+        },
+        valid,
     )
     _check_mass_balance(made, series)
-    height, sex = acquisition.height_m.value, acquisition.sex.value
-    if np.isfinite(weight) and height is not None and sex is not None:
-        try:
-            lean = sul_janmahasatian(
-                activity,
-                dose_bq=scale.dose_bq,
-                weight_kg=weight,
-                height_m=height,
-                sex=cast(Sex, sex),
+    key = f"{SUL_PREFIX}{sul_formula}"
+    if key in scales.factors:
+        made.maps[key] = scaled_map(
+            series,
+            activity,
+            key,
+            scales,
+            f"SUL = activity x lean body mass ({sul_words(sul_formula)}) / dose, weight "
+            f"{weight:g} kg, height {acquisition.height_m.value:g} m, sex {acquisition.sex.value}. "
+            f"{said}",
+            scale.facts,
+            valid,
+        )
+    elif np.isfinite(weight) and key not in scales.missing:
+        made.findings.append(
+            Finding(
+                "W_SUL_REFUSED",
+                Severity.WARNING,
+                series.key,
+                f"SUL was {scales.refused[key]}",
             )
-        except InputError as error:
-            made.findings.append(
-                Finding(
-                    "W_SUL_REFUSED",
-                    Severity.WARNING,
-                    series.key,
-                    f"SUL was not computed: {error.message}",
-                )
-            )
-        else:
-            made.maps["sul_janmahasatian"] = _map(
-                series,
-                lean,
-                "sul_janmahasatian",
-                f"SUL = activity x lean body mass (Janmahasatian, doi "
-                f"10.2165/00003088-200544100-00004) / dose, weight {weight:g} kg, height "
-                f"{height:g} m, sex {sex}. {said}",
-                scale.facts,
-            )
+        )
+    if key in scales.remarks:
+        made.findings.append(
+            Finding("W_SUL_DOUBTFUL", Severity.WARNING, series.key, f"SUL: {scales.remarks[key]}.")
+        )
     return made
 
 
@@ -291,26 +325,6 @@ def _check_mass_balance(made: PETMaps, series: Series) -> None:
                 f"{fault[0].upper()}{fault[1:]}. The uptake values are written but not tiered.",
             )
         )
-
-
-def _percent_in_view(series: Series, activity: npt.NDArray[Any], dose_bq: float) -> float:
-    """Sum of Bq/mL times mL over all voxels, in percent of the dose at the same instant."""
-    total_bq = float(np.nansum(activity, dtype=np.float64)) * series.grid.voxel_volume_ml
-    return 100.0 * total_bq / dose_bq
-
-
-def _map(
-    series: Series, values: npt.NDArray[Any], key: str, method: str, facts: dict[str, Any]
-) -> QuantityMap:
-    return QuantityMap(
-        values=values,
-        grid=series.grid,
-        quantity=quantity(key),
-        valid=np.isfinite(values),
-        method=method,
-        sources=(series.key,),
-        facts=facts,
-    )
 
 
 def _positive(known: Known[float], what: str, code: str, faults: list[EprimgError]) -> float:
@@ -391,6 +405,8 @@ def _facts(acquisition: PETAcquisition, dose: float, half_life: float) -> dict[s
         "injection_origin": str(injection.instant.origin),
         "dose_bq": dose,
         "dose_origin": str(injection.dose_bq.origin),
+        "dose_where": injection.dose_bq.where,
+        "pet_over_dose_calibrator": acquisition.pet_over_dose_calibrator.value,
         "weight_kg": acquisition.weight_kg.value,
         "weight_origin": str(acquisition.weight_kg.origin),
         "height_m": acquisition.height_m.value,

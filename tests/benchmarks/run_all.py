@@ -15,6 +15,7 @@ NAMES = (
     "bench_register",
     "bench_measure",
     "bench_partial_volume",
+    "bench_uptake",
     "bench_run",
     "bench_batch",
 )

@@ -51,6 +51,10 @@ def test_each_entered_fact_is_told():
         {"residual_mbq": 1.0},
         {"residual_instant": datetime(2024, 1, 1)},
         {"weight": 70.0},
+        {"dose_instant": datetime(2024, 1, 1, 9)},
+        {"dose_mbq": 37.0, "dose_instant": "2024-01-01"},
+        {"pet_over_dose_calibrator": 0.4},
+        {"pet_over_dose_calibrator": 102.0},
     ],
 )
 def test_what_cannot_be_used_is_refused(entered):

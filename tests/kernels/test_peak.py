@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from eprimg.errors import GeometryError, InputError
-from eprimg.kernels.peak import local_intensity_peak, sphere_weights, suv_peak
+from eprimg.kernels.peak import (
+    global_intensity_peak,
+    local_intensity_peak,
+    sphere_weights,
+    suv_peak,
+)
 
 TRUTH = json.loads((Path(__file__).parents[1] / "truth" / "peak.json").read_text())
 
@@ -136,6 +141,30 @@ def test_local_intensity_peak_of_the_ibsi_phantom(real_data: Path) -> None:
     labels = np.asarray(nibabel.load(folder / "mask.nii.gz").dataobj).astype(np.int32)
     found = local_intensity_peak(values, labels, truth["spacing_mm"])
     assert found.peak[0] == pytest.approx(truth["expected"], abs=truth["tolerance_absolute"])
+
+    # Published: global intensity peak 3.1 (IBSI 1, reference_values.csv)
+    highest = global_intensity_peak(values, labels, truth["spacing_mm"])
+    assert highest.peak[0] == pytest.approx(3.1, abs=0.05)
+
+
+def test_global_intensity_peak_by_brute_force() -> None:
+    rng = np.random.default_rng(5)
+    values = rng.normal(5.0, 1.0, (9, 10, 11))
+    labels = np.zeros(values.shape, dtype=int)
+    labels[1:5, 2:7, 0:6] = 2
+    spacing, radius = (4.0, 3.0, 2.0), 6.2
+    k, j, i = (np.arange(n) * s for n, s in zip(values.shape, spacing, strict=True))
+    best, place = -math.inf, None
+    for at in np.argwhere(labels == 2):
+        ck, cj, ci = at * np.asarray(spacing)
+        near = (k[:, None, None] - ck) ** 2 + (j[:, None] - cj) ** 2 + (i - ci) ** 2 <= radius**2
+        if values[near].mean() > best:
+            best, place = values[near].mean(), at.tolist()
+    found = global_intensity_peak(values, labels, spacing)
+    assert found.peak[0] == pytest.approx(best, rel=1e-12)
+    assert found.center_index[0].tolist() == place
+    nothing = global_intensity_peak(values, labels, spacing, valid=np.zeros(values.shape, bool))
+    assert math.isnan(nothing.peak[0])
 
 
 def test_local_intensity_peak_takes_the_best_of_equal_maxima() -> None:

@@ -127,3 +127,32 @@ def test_height_in_cm_and_unknown_sex_are_refused() -> None:
         uptake.body_surface_area_du_bois_m2(70.0, 175.0)
     with pytest.raises(InputError, match="M, F or O"):
         uptake.lean_body_mass_janmahasatian_kg(70.0, 1.75, "")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+@pytest.mark.parametrize("shape", [(12, 300, 300), (7, 9, 30), (0, 4), ()])
+def test_one_pass_equals_two(dtype: type, shape: tuple[int, ...]) -> None:
+    """The product and the finite voxels as numpy gives them; the largest takes several blocks."""
+    values = (np.random.default_rng(2).normal(0.0, 1e3, shape) * np.ones(shape)).astype(dtype)
+    if values.size > 3 and dtype != np.int16:
+        values.ravel()[[1, -2, -9]] = np.nan, np.inf, -np.inf
+    before = values.copy()
+    wanted = np.float32 if dtype == np.float32 else np.float64
+    for array in (values, values.T):
+        found, valid = uptake.scaled_with_valid(array, 1.7e-3)
+        assert found.dtype == wanted
+        assert found.shape == valid.shape == array.shape
+        np.testing.assert_array_equal(found, array.astype(wanted) * wanted(1.7e-3))
+        np.testing.assert_array_equal(valid, np.isfinite(array))
+    np.testing.assert_array_equal(values, before)
+
+
+@pytest.mark.parametrize("bad", [None, np.nan, np.inf, -np.inf, 3e38])
+def test_a_single_failed_voxel_is_found_in_any_block(bad: float | None) -> None:
+    """3e38 is finite in float32, but its square is not."""
+    values = np.ones((3, 400, 400), np.float32)
+    if bad is not None:
+        values[2, 399, 7] = bad
+    _, valid = uptake.scaled_with_valid(values, 0.5)
+    np.testing.assert_array_equal(valid, np.isfinite(values))
+    assert not valid.flags.writeable or bad is not None

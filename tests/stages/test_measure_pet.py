@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,7 +60,60 @@ def test_ratio_states_its_statistic(small, scene):
     assert ratio.value == pytest.approx(3.0)
     assert ratio.note == "mean of the region / mean of aorta"
     assert get(run(*small, scene.config), 2, "ratio", "lesion_blood_ratio") is None
-    assert get(run(*small, scene.config), 1, "ratio", "lesion_muscle_ratio") is None
+    # first order: sqrt(se_a^2 + (r se_b)^2) / b; the blood is flat, so its standard error is 0
+    se_a = math.sqrt(8.0 / 7.0) / math.sqrt(8)
+    assert ratio.uncertainty == pytest.approx(se_a / 1.0)
+
+
+def test_a_ratio_without_its_reference_says_so_of_lesions_only(small, scene):
+    numbers = run(*small, scene.config)
+    for anatomy in ("muscle", "liver"):
+        ratio = get(numbers, 1, "ratio", f"lesion_{anatomy}_ratio")
+        assert math.isnan(ratio.value)
+        assert math.isnan(ratio.uncertainty)
+        assert ratio.note == f"not computed: there is no reference region of {anatomy}"
+        assert get(numbers, 2, "ratio", f"lesion_{anatomy}_ratio") is None
+
+
+def test_lesion_over_liver(small, scene):
+    regions, uptake = small
+    liver = replace(regions.regions[1], name="liver", anatomy="liver")
+    numbers = run(regions.with_regions((regions.regions[0], liver)), uptake, scene.config)
+    ratio = get(numbers, 1, "ratio", "lesion_liver_ratio")
+    assert ratio.value == pytest.approx(3.0)
+    assert ratio.note == "mean of the region / mean of liver"
+
+
+def test_a_ratio_below_zero_has_an_error_too(small, scene):
+    regions, uptake = small
+    values = np.array(uptake.values)
+    values[regions.labels == 1] = -values[regions.labels == 1]
+    values[regions.labels == 2] = np.tile([0.5, 1.5], 15)
+    ratio = get(
+        run(regions, replace(uptake, values=values), scene.config), 1, "ratio", "lesion_blood_ratio"
+    )
+    # lesion -3 +- sqrt(8/7)/sqrt 8; blood 1 +- (0.5 sqrt(30/29))/sqrt 30
+    se = math.hypot(math.sqrt(1 / 7), 3.0 * 0.5 / math.sqrt(29))
+    assert ratio.value == pytest.approx(-3.0)
+    assert ratio.uncertainty == pytest.approx(se)
+
+
+def test_volumes_and_total_uptake_by_three_rules(small, scene):
+    """Eight voxels of 0.064 mL, four of 2 and four of 4: 41 % of 4 is 1.64, 60 % is 2.4."""
+    numbers = run(*small, scene.config)
+    for statistic, volume, total in (
+        ("region", 0.512, 3.0 * 0.512),
+        ("percent_of_max", 0.512, 3.0 * 0.512),
+        ("fixed", 0.256, 4.0 * 0.256),  # SUVbw 4
+    ):
+        assert get(numbers, 1, statistic, "metabolic_volume").value == pytest.approx(volume)
+        assert get(numbers, 1, statistic, "total_lesion_glycolysis").value == pytest.approx(total)
+    tight = scene.config.with_settings({"uptake": {"mtv_percent": 60.0, "mtv_suvbw": 5.0}})
+    numbers = run(*small, tight)
+    assert get(numbers, 1, "percent_of_max", "metabolic_volume").value == pytest.approx(0.256)
+    assert get(numbers, 1, "fixed", "metabolic_volume").value == 0.0
+    assert get(numbers, 1, "fixed", "total_lesion_glycolysis").value == 0.0
+    assert get(numbers, 2, "region", "metabolic_volume") is None
 
 
 def test_ratio_with_a_reference_that_was_not_measured(small, scene):

@@ -116,6 +116,19 @@ def test_height_in_centimetres_stops_sul_only(scene):
     assert "suvbw" in result.value.maps
 
 
+def test_cross_calibration_divides_every_uptake_value(scene):
+    """A scanner that reads 5 % more than the dose calibrator: W A / (1.05 D)."""
+    plain = quantify(scene.study(scene.pet_series("pet")), (), scene.config).value.maps
+    acquisition = scene.pet_acquisition(pet_over_dose_calibrator=scene.known(1.05))
+    maps = quantify(scene.study(scene.pet_series("pet", acquisition)), (), scene.config).value.maps
+    for key in ("suvbw", "pid_per_kg", "sul_janmahasatian"):
+        np.testing.assert_allclose(maps[key].values * 1.05, plain[key].values, rtol=1e-6)
+    facts = maps["suvbw"].facts
+    assert facts["pet_over_dose_calibrator"] == 1.05
+    assert facts["dose_bq"] == 74.0e6
+    assert "multiplied by 1.05" in maps["suvbw"].method
+
+
 def test_the_rule_and_its_facts_are_told(scene):
     scale, faults = pet_scale(scene.pet_acquisition(), 12)
     assert faults == []
@@ -211,3 +224,19 @@ def test_more_activity_than_was_injected(scene):
 )
 def test_limit_of_the_mass_balance(facts, refused):
     assert bool(mass_balance_fault(facts)) is refused
+
+
+def test_a_failed_voxel_is_failed_in_every_map(scene):
+    values = scene.paint(2)
+    values[5, 14, 10] = np.nan
+    result = quantify(scene.study(scene.pet_series("pet", values=values)), (), scene.config)
+    maps = result.value.maps
+    for key in ("activity", "suvbw", "pid_per_kg", "sul_janmahasatian"):
+        assert not maps[key].valid[5, 14, 10]
+        assert np.count_nonzero(~maps[key].valid) == 1
+        assert np.isnan(maps[key].values[5, 14, 10])
+    total = np.nansum(scene.paint(2)) - 12000.0  # the lesion's voxel is not counted
+    dose = 74.0e6 * 2.0 ** (-72.0 / 78.41)
+    assert maps["pid_per_kg"].facts["percent_id_in_field_of_view"] == pytest.approx(
+        100.0 * total * 0.036 / dose, rel=1e-6
+    )

@@ -347,6 +347,8 @@ def read_fact(fact: str, value: Any) -> Any:
         # Amount and instant belong together; each is entered by itself.
         partner = {"residual_instant": datetime(2000, 1, 1), "residual_bq": 1.0}
         partner.pop("residual_instant" if fact == "residual_instant" else "residual_bq")
+    if fact == "dose_instant":
+        partner = {"dose_bq": 1e8}
     if isinstance(value, str) and fact not in ("sex", "nuclide") and not fact.endswith("instant"):
         with contextlib.suppress(ValueError):
             kind = float(value.replace(",", "."))
