@@ -147,10 +147,16 @@ def _checked(value: Any, kind: Any, rules: Mapping[str, Any]) -> tuple[str, Any]
     if get_origin(kind) is tuple:
         inner = get_args(kind)[0]
         items = value if isinstance(value, list | tuple) else [value]
+        if inner is float:
+            items = [float(v) if type(v) is int else v for v in items]
         if not all(isinstance(v, inner) for v in items):
             return f"is a list of {inner.__name__}", value
         if rules.get("choices") and not set(items) <= set(rules["choices"]):
             return f"must be among {', '.join(map(str, rules['choices']))}", value
+        for item in items if inner is float else ():
+            problem = _out_of_range(item, rules)
+            if problem:
+                return problem, value
         return "", tuple(items)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
@@ -159,10 +165,15 @@ def _checked(value: Any, kind: Any, rules: Mapping[str, Any]) -> tuple[str, Any]
     if rules.get("choices") and value not in rules["choices"]:
         return f"must be one of {', '.join(map(str, rules['choices']))}", value
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if value != value or value in (float("inf"), float("-inf")):
-            return "must be finite", value
-        if rules.get("low") is not None and value < rules["low"]:
-            return f"must be at least {rules['low']}", value
-        if rules.get("high") is not None and value > rules["high"]:
-            return f"must be at most {rules['high']}", value
+        return _out_of_range(value, rules), value
     return "", value
+
+
+def _out_of_range(value: float, rules: Mapping[str, Any]) -> str:
+    if value != value or value in (float("inf"), float("-inf")):
+        return "must be finite"
+    if rules.get("low") is not None and value < rules["low"]:
+        return f"must be at least {rules['low']}"
+    if rules.get("high") is not None and value > rules["high"]:
+        return f"must be at most {rules['high']}"
+    return ""
