@@ -140,7 +140,11 @@ def updated(
             )
         else:
             changes[key] = value
-    return replace(record, **changes)
+    try:
+        return replace(record, **changes)
+    except ConfigError as error:  # settings that contradict each other
+        faults.append(error)
+        return record
 
 
 def _checked(value: Any, kind: Any, rules: Mapping[str, Any]) -> tuple[str, Any]:

@@ -15,6 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from eprimg._settings import setting, toml_lines, updated
+from eprimg._settings_numbers import (
+    BloodVolumeConfig,
+    FatWaterConfig,
+    IronConfig,
+    PartialVolumeConfig,
+    PetConfig,
+    R2StarConfig,
+    UptakeConfig,
+)
 from eprimg.errors import ConfigError, raise_faults
 
 __all__ = [
@@ -45,54 +54,6 @@ class ReadConfig:
     )
     allow_patient_mix: bool = setting(
         False, "read series of different patient identifiers as one study (recorded)"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class PetConfig:
-    """How PET headers are judged."""
-
-    mode: str = setting(
-        "lenient",
-        "strict follows the IBSI SUV manual: an absent half-life is refused, and so is an "
-        "injection two half-lives or more before the scan",
-        choices=("lenient", "strict"),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class R2StarConfig:
-    """How R2* is fitted."""
-
-    method: str = setting("nlls", "estimator", choices=("nlls", "loglin"))
-    noise_floor_product: float = setting(
-        5.0,
-        "R2* times the longest echo time above which late echoes sit in the noise floor and "
-        "the value is flagged",
-        low=0.1,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class FatWaterConfig:
-    """How a complex multi-echo series is fitted for fat, R2* and field offset."""
-
-    spectrum: str = setting(
-        "hamilton-2011-6",
-        "resonances of fat (resources/fat_spectra.toml)",
-        choices=("hamilton-2011-6", "hamilton-2011-9", "ren-2008-7"),
-    )
-    phase_sign: str = setting(
-        "detect",
-        "which way the stored phase turns: 1 where fat falls behind water, -1 the other way",
-        choices=("detect", "1", "-1"),
-    )
-    neighbourhood_mm: float = setting(
-        5.0,
-        "standard deviation of the neighbourhood whose field helps to tell water from fat; "
-        "0 treats every voxel alone",
-        low=0.0,
-        high=50.0,
     )
 
 
@@ -174,7 +135,8 @@ class MeasureConfig:
     noise_floor_share: float = setting(
         0.1,
         "a region is flagged when more than this part of its voxels lies above the measurable "
-        "R2* (r2star.noise_floor_product) or has no signal left in a late echo",
+        "R2* (without a noise mode: r2star.noise_floor_product; with one: too few echoes above "
+        "the noise, or saturated) or has no signal left",
         low=0.0,
         high=1.0,
     )
@@ -185,110 +147,6 @@ class MeasureConfig:
         low=1.0,
         high=50.0,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class IronConfig:
-    """How the change of R2* becomes an iron concentration; without a named model it does not."""
-
-    model: str = setting(
-        "",
-        "relaxivity model of resources/relaxivity.toml, or calibration; empty: no concentration",
-    )
-    calibration_file: str = setting(
-        "", "table of phantom vials (CSV) for the model named calibration"
-    )
-    calibration_curve: str = setting(
-        "linear", "curve through the vials", choices=("linear", "quadratic")
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class PartialVolumeConfig:
-    """How lesion means of PET are corrected for partial volume; the raw ones stay beside them."""
-
-    method: str = setting(
-        "",
-        "correction; empty for none",
-        choices=("", "rc-table", "gtm", "iterative-yang", "single-target"),
-    )
-    fwhm_mm: tuple[float, ...] = setting(
-        (),
-        "full width at half maximum of the scanner's blur for this nuclide and reconstruction: one "
-        "value, or three along slices, rows and columns; needed by all methods but rc-table",
-        low=1.0,
-        high=30.0,
-    )
-    fwhm_error_mm: float = setting(
-        0.5, "standard uncertainty of that width, carried into the result", low=0.0, high=5.0
-    )
-    boundary_error_mm: float = setting(
-        1.0,
-        "standard uncertainty of the outline of a lesion, carried into the result",
-        low=0.0,
-        high=10.0,
-    )
-    minimum_diameter_fwhm: float = setting(
-        1.5,
-        "a lesion of a smaller equivalent diameter, in widths of the blur, gets no corrected value",
-        low=0.5,
-    )
-    iterations: int = setting(10, "iterations of iterative-yang and single-target", low=1, high=100)
-    recovery_table: str = setting(
-        "", "CSV file with recovery coefficients of phantom spheres, for rc-table"
-    )
-    scanner: str = setting("", "name of scanner and reconstruction in that table")
-    background_gap_mm: float = setting(
-        10.0,
-        "rc-table: the background of a lesion begins this far outside of its outline",
-        low=0.0,
-        high=50.0,
-    )
-    background_width_mm: float = setting(
-        10.0, "rc-table: and is a shell of this width", low=1.0, high=50.0
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class UptakeConfig:
-    """How PET uptake is scaled and its volume is found."""
-
-    sul_formula: str = setting(
-        "janmahasatian",
-        "formula of the lean body mass behind SUL (james120 is also known as Morgan)",
-        choices=("janmahasatian", "james128", "james120"),
-    )
-    mtv_percent: float = setting(
-        41.0,
-        "metabolic volume: voxels of the region at or above this percent of its maximum SUVbw",
-        low=1.0,
-        high=100.0,
-    )
-    mtv_suvbw: float = setting(
-        4.0, "metabolic volume: voxels of the region at or above this SUVbw", low=0.0
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class BloodVolumeConfig:
-    """How the activity of the blood in a lesion's vessels is taken off its uptake."""
-
-    fraction: float = setting(
-        0.0,
-        "blood volume fraction of lesions (0.05 for 5 %); 0 for no correction",
-        low=0.0,
-        high=0.9,
-    )
-    fraction_se: float = setting(
-        0.0, "standard uncertainty of that fraction; 0 takes it as exact", low=0.0, high=0.5
-    )
-    blood_bq_per_ml: float = setting(
-        0.0,
-        "activity of whole blood at the reference instant of the scan, e.g. of a sample; 0 takes "
-        "the mean of the blood-pool region",
-        low=0.0,
-    )
-    blood_se_bq_per_ml: float = setting(0.0, "standard uncertainty of that activity", low=0.0)
 
 
 @dataclass(frozen=True, slots=True)

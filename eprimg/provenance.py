@@ -152,5 +152,10 @@ def engines_of(case: Case, config: Config) -> dict[str, str]:
     ):
         used["segmenter"] = config.segment.engine
     if any(key.startswith("r2star") for key in case.maps):
-        used["r2star"] = config.r2star.method
+        modes = {
+            str(map_.facts.get("noise", "none"))
+            for key, map_ in case.maps.items()
+            if key.startswith("r2star")
+        }
+        used["r2star"] = f"{config.r2star.method}, noise {' and '.join(sorted(modes))}"
     return used

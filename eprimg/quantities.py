@@ -131,6 +131,12 @@ QUANTITIES: Final[dict[str, Quantity]] = {
         Quantity("signal", "MR signal", _U["arbitrary"], _local("SIGNAL", "MR magnitude signal")),
         Quantity("hounsfield", "CT number", _U["hu"], _local("HU", "CT number")),
         Quantity("r2star", "R2*", _U["per_s"], Code("126395", "DCM", "R2*")),
+        Quantity(
+            "r2star_voxels",
+            "part of the R2* voxels",
+            _U["ratio"],
+            _local("R2STARVOXELS", "Part of the voxels of a region with a doubtful R2* or none"),
+        ),
         Quantity("s0", "S0", _U["arbitrary"], _local("S0", "MR signal at echo time zero")),
         Quantity("pdff", "fat fraction", _U["percent"], Code("129100", "DCM", "Fat fraction")),
         Quantity(

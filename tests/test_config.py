@@ -43,7 +43,7 @@ def test_every_fault_is_listed_with_its_path() -> None:
     text = str(caught.value)
     for words in (
         "'r2star.metod'",
-        "'r2star.method' must be one of nlls, loglin",
+        "'r2star.method' must be one of nlls, irls, loglin, arlo",
         "'segment.percent' must be at most 99.0",
         "'measure' is a section",
         "'threads' must be at least 0",
@@ -98,3 +98,12 @@ def test_assignments_that_contradict_each_other(assignments: list[str]) -> None:
 def test_the_last_of_two_values_counts() -> None:
     config = Config().with_assignments(["segment.percent=40", "segment.percent=50"])
     assert config.segment.percent == 50.0
+
+
+def test_settings_that_contradict_each_other_are_listed_with_the_other_faults() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Config().with_settings(
+            {"r2star": {"noise": "rician", "method": "arlo"}, "threads": -1}, where="my.toml"
+        )
+    assert "least squares only" in str(caught.value)
+    assert "'threads' must be at least 0" in str(caught.value)

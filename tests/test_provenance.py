@@ -33,6 +33,15 @@ def test_engines_that_made_something() -> None:
     assert "segmenter" not in used  # masks only
 
 
+def test_the_noise_mode_that_was_used_is_recorded_not_the_one_that_was_asked_for() -> None:
+    made = case()
+    key = next(key for key in made.maps if key.startswith("r2star"))
+    for mode in ("none", "truncate"):
+        maps = {key: replace(made.maps[key], facts={"noise": mode})}
+        used = engines_of(replace(made, maps=maps), Config())
+        assert used["r2star"] == f"nlls, noise {mode}"
+
+
 def test_edited_schemes_change_the_hash_and_equal_ones_do_not() -> None:
     config = Config()
     schemes = load_schemes(config.stratify)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from eprimg.model.grid import Grid
 from eprimg.model.volume import read_only
 from eprimg.quantities import Quantity
 
-__all__ = ["QuantityMap"]
+__all__ = ["QuantityMap", "echoes_of_map"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -43,6 +43,9 @@ class QuantityMap:
         Meaning of the reason codes.
     facts : Mapping
         What else the side-car should say (rule used, constants, candidates).
+    details : Mapping of str to ndarray, shape (k, j, i)
+        What else is known of each voxel of this very map (echoes used, residual, covariance); not
+        written to disk and not carried to another grid.
     """
 
     values: npt.NDArray[Any]
@@ -55,22 +58,48 @@ class QuantityMap:
     reason: npt.NDArray[np.uint8] | None = None
     reason_words: Mapping[int, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check shapes and that a failed voxel is never a number."""
         for name in ("values", "valid", "standard_error", "reason"):
             array = getattr(self, name)
-            if array is None:
-                continue
-            if array.shape != self.grid.shape:
-                raise GeometryError(
-                    f"the {name} of a map must have the shape of its grid",
-                    code="E_GEOM_MATRIX",
-                    value=(array.shape, self.grid.shape),
-                )
-            object.__setattr__(self, name, read_only(array))
+            if array is not None:
+                object.__setattr__(self, name, self._fitting(array, name))
+        kept = {name: self._fitting(array, name) for name, array in self.details.items()}
+        object.__setattr__(self, "details", kept)
+
+    def _fitting(self, array: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
+        if array.shape != self.grid.shape:
+            raise GeometryError(
+                f"the {name} of a map must have the shape of its grid",
+                code="E_GEOM_MATRIX",
+                value=(array.shape, self.grid.shape),
+            )
+        return read_only(array)
 
     def __repr__(self) -> str:
         """Short form: quantity, share of valid voxels and grid."""
         share = 100.0 * float(np.mean(self.valid))
         return f"QuantityMap({self.quantity.name}, {share:.1f} % valid, {self.grid!r})"
+
+
+def echoes_of_map(r2star: QuantityMap | None, acquired_s: Sequence[float]) -> list[int]:
+    """Return which of the acquired echoes an R2* map was fitted to.
+
+    Parameters
+    ----------
+    r2star : QuantityMap or None
+        The map; without one all echoes.
+    acquired_s : sequence of float
+        Echo times of the series in seconds.
+
+    Returns
+    -------
+    list of int
+        Positions, from 0.
+    """
+    fitted = None if r2star is None else r2star.facts.get("echo_times_s")
+    if fitted is None:
+        return list(range(len(acquired_s)))
+    return [n for n, time in enumerate(acquired_s) if time in fitted]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from eprimg.model.case import Case
 from eprimg.model.lesions import LesionSet
+from eprimg.model.maps import QuantityMap, echoes_of_map
 from eprimg.model.study import Role, Series
 from eprimg.model.volume import EchoStack
 from eprimg.report.drawing import drawable, new_figure, style
@@ -41,6 +42,8 @@ class EchoDecay:
         Medians of the lesion's voxels in the maps; NaN without maps.
     n_voxels : int
         Number of voxels.
+    used : tuple of int
+        Positions of the echoes in the fit of the median voxel.
     """
 
     role: Role
@@ -51,6 +54,7 @@ class EchoDecay:
     r2star_per_s: float
     s0: float
     n_voxels: int
+    used: tuple[int, ...]
 
 
 def lesion_decays(case: Case, region_id: int) -> tuple[EchoDecay, ...]:
@@ -92,6 +96,7 @@ def lesion_decays(case: Case, region_id: int) -> tuple[EchoDecay, ...]:
                 _map_median(case, f"r2star_{phase}", chosen, series),
                 _map_median(case, f"s0_{phase}", chosen, series),
                 len(signal),
+                _used(case.maps.get(f"r2star_{phase}"), series, chosen),
             )
         )
     return tuple(decays)
@@ -124,21 +129,30 @@ def decay_picture(decays: tuple[EchoDecay, ...], *, name: str) -> Picture | None
             positive = decay.median > 0
             spread = np.abs(np.stack([decay.median - decay.low, decay.high - decay.median]))
             rate = f"R2* {format_value(decay.r2star_per_s)} 1/s"
-            axes.errorbar(
-                times_ms[positive],
-                decay.median[positive],
-                spread[:, positive],
-                fmt=marker,
-                ms=4.5,
-                color=colour,
-                ecolor=colour,
-                elinewidth=0.9,
-                capsize=2,
-                mec="white",
-                mew=0.5,
-                label=f"{phase}: {rate}",
-                zorder=3,
-            )
+            fitted = np.isin(np.arange(times_ms.size), decay.used)
+            # Echoes that the fit of the median voxel left out are hollow.
+            for shown, label, face, edge in (
+                (positive & fitted, f"{phase}: {rate}", colour, "white"),
+                (positive & ~fitted, f"{phase}: not in the fit", "none", colour),
+            ):
+                if not shown.any():
+                    continue
+                axes.errorbar(
+                    times_ms[shown],
+                    decay.median[shown],
+                    spread[:, shown],
+                    fmt=marker,
+                    ms=4.5,
+                    color=colour,
+                    ecolor=colour,
+                    elinewidth=0.9,
+                    capsize=2,
+                    mfc=face,
+                    mec=edge,
+                    mew=0.5,
+                    label=label,
+                    zorder=3,
+                )
             if np.isfinite(decay.r2star_per_s) and np.isfinite(decay.s0):
                 fine = np.linspace(0, times_ms[-1] * 1.03, 100)
                 axes.plot(
@@ -149,7 +163,10 @@ def decay_picture(decays: tuple[EchoDecay, ...], *, name: str) -> Picture | None
                     linewidth=1.4,
                     zorder=2,
                 )
-            words.append(f"{phase} {len(times_ms)} echoes, {rate}, {decay.n_voxels} voxels")
+            echoes = f"{len(times_ms)} echoes"
+            if len(decay.used) < len(times_ms):
+                echoes += f" ({len(decay.used)} in the fit)"
+            words.append(f"{phase} {echoes}, {rate}, {decay.n_voxels} voxels")
         axes.set_yscale("log")
         _plain_ticks(axes, decays)
         axes.set_xlim(0, 1060 * max(float(d.echo_times_s[-1]) for d in decays))
@@ -185,6 +202,19 @@ def _labels_on(case: Case, series: Series) -> LesionSet | None:
     if case.lesions is not None and case.lesions.grid.matches(series.grid):
         return case.lesions
     return None
+
+
+def _used(
+    r2star: QuantityMap | None, series: Series, chosen: npt.NDArray[np.bool_]
+) -> tuple[int, ...]:
+    """Echoes in the fit of the median voxel: those that were chosen, less the late ones."""
+    assert isinstance(series.pixels, EchoStack)
+    given = echoes_of_map(r2star, series.pixels.echo_times_s)
+    counts = None if r2star is None else r2star.details.get("n_echoes")
+    if r2star is None or counts is None or not r2star.grid.matches(series.grid):
+        return tuple(given)
+    kept = counts[chosen & r2star.valid]
+    return tuple(given[: int(np.median(kept))] if kept.size else given)
 
 
 def _map_median(case: Case, key: str, chosen: npt.NDArray[np.bool_], series: Series) -> float:

@@ -25,7 +25,7 @@ from eprimg.stages.iron import iron_findings, measure_iron
 from eprimg.stages.measure_mr import measure_differences, measure_r2star, tail_ratios
 from eprimg.stages.measure_pet import measure_pet
 from eprimg.stages.native_labels import CARRIED, OUTLINES, native_voxels
-from eprimg.stages.noise_floor import voxel_doubts
+from eprimg.stages.noise_floor import measure_doubts, voxel_doubts
 from eprimg.stages.objections import region_objections
 from eprimg.stages.partial_volume import correct_partial_volume
 from eprimg.stages.region_notes import EXCLUDED, note_regions
@@ -154,6 +154,7 @@ def measure(
             tell(f"numbers of {series.key}", 0.5)
             measure_r2star(numbers, voxels[series.key], maps[f"r2star_{phase}"], str(role), config)
             add_coverage_notes(numbers, str(role))
+    measure_doubts(numbers, doubts)
     tell("change of R2*", 0.6)
     measure_differences(
         numbers,

@@ -285,7 +285,8 @@ def _ratio_to(
     doubt = doubts.get("mr_post", {}).get(organ.id)
     high = ""
     if doubt is not None and doubt.above > config.measure.noise_floor_share:
-        high = f"{organ.name}: {doubt.words('mr_post')}, so the ratio is biased upward"
+        high = f"{organ.name}: {doubt.words('mr_post')}"
+        high += ", so the ratio is biased upward" if doubt.bias == "low" else ""
     return top.value / below.value, "; ".join(n for n in (top.note, said, high) if n)
 
 

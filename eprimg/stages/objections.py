@@ -17,7 +17,7 @@ from eprimg.stages.carry import reference_series
 from eprimg.stages.coverage import Drawn
 from eprimg.stages.iron import iron_balance
 from eprimg.stages.measure_mr import tail_ratios
-from eprimg.stages.noise_floor import VoxelDoubts
+from eprimg.stages.noise_floor import VoxelDoubt, VoxelDoubts
 from eprimg.stages.quantify import protocol_differences
 from eprimg.stages.quantify_pet import mass_balance_fault
 from eprimg.stages.region_notes import IS_SMALL
@@ -155,23 +155,31 @@ def _noise_floor(
     found = []
     limit = config.measure.noise_floor_share
 
-    def above(source: str, number: int) -> str:
+    def above(source: str, number: int) -> VoxelDoubt | None:
         doubt = doubts.get(source, {}).get(number)
-        return doubt.words(source) if doubt is not None and doubt.above > limit else ""
+        return doubt if doubt is not None and doubt.above > limit else None
 
-    said = above("mr_post", region.id)
-    if said:
-        found.append(Objection("W_NOISE_FLOOR", ("dr2star", *_AFTER), said, "low"))
-    said = above("mr_pre", region.id)
-    if said:
-        found.append(Objection("W_NOISE_FLOOR", ("dr2star",), f"{said}; ΔR2* is too high", "high"))
+    doubt = above("mr_post", region.id)
+    if doubt is not None:
+        said = doubt.words("mr_post")
+        found.append(Objection("W_NOISE_FLOOR", ("dr2star", *_AFTER), said, doubt.bias))
+    doubt = above("mr_pre", region.id)
+    if doubt is not None:
+        said, bias = _turned(doubt, "mr_pre", "ΔR2*")
+        found.append(Objection("W_NOISE_FLOOR", ("dr2star",), said, bias))
     for anatomy, ratios in tail_ratios(config).items():
         organ = lesions.reference(anatomy)
-        said = above("mr_post", organ.id) if organ is not None else ""
-        if said and organ is not None:
-            said = f"{organ.name}: {said}; the ratio is too high"
-            found.append(Objection("W_NOISE_FLOOR", ratios, said, "high"))
+        doubt = above("mr_post", organ.id) if organ is not None else None
+        if doubt is not None and organ is not None:
+            said, bias = _turned(doubt, "mr_post", "the ratio")
+            found.append(Objection("W_NOISE_FLOOR", ratios, f"{organ.name}: {said}", bias))
     return found
+
+
+def _turned(doubt: VoxelDoubt, source: str, what: str) -> tuple[str, str]:
+    """Words and direction for a number that falls as this R2* rises."""
+    said = doubt.words(source)
+    return (f"{said}; {what} is too high", "high") if doubt.bias == "low" else (said, doubt.bias)
 
 
 def study_objections(

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from eprimg.config import Config
 from eprimg.errors import Cancelled, EprimgError, raise_faults
-from eprimg.kernels.r2star import R2STAR_REASON_TEXT, fit_r2star
 from eprimg.model.acquisition import MRAcquisition
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.maps import QuantityMap
-from eprimg.model.study import Role, Series, Study
+from eprimg.model.study import Role, Study
 from eprimg.model.transform import Registration
 from eprimg.model.volume import EchoStack
 from eprimg.quantities import quantity
 from eprimg.stages.agent_dose import agent_findings
 from eprimg.stages.carry import carry_map, reference_series, transform_to
+from eprimg.stages.quantify_mr import milliseconds, r2star_maps
 from eprimg.stages.quantify_pet import pet_maps
 
 __all__ = ["Progress", "Quantified", "protocol_differences", "quantify"]
@@ -100,7 +98,7 @@ def quantify(
 
         told(0.0)
         try:
-            fitted, noticed = _r2star_maps(series, phase, config, told)
+            fitted, noticed = r2star_maps(series, phase, config, told)
         except Cancelled:
             raise
         except EprimgError as error:
@@ -159,12 +157,8 @@ def protocol_differences(study: Study) -> tuple[str, ...]:
         if len(a) != len(b):
             said.append(f"{len(a)} echoes before and {len(b)} after")
         elif any(abs(x - y) > _ECHO_TOLERANCE * max(x, y) for x, y in zip(a, b, strict=True)):
-            said.append(f"echo times {_milliseconds(a)} before and {_milliseconds(b)} after")
+            said.append(f"echo times {milliseconds(a)} before and {milliseconds(b)} after")
     return tuple(said)
-
-
-def _milliseconds(times_s: Sequence[float]) -> str:
-    return ", ".join(f"{1000 * t:.4g}" for t in times_s) + " ms"
 
 
 def _protocol_findings(study: Study) -> list[Finding]:
@@ -199,88 +193,6 @@ def _protocol_findings(study: Study) -> list[Finding]:
             )
         ]
     return []
-
-
-def _r2star_maps(
-    series: Series, phase: str, config: Config, told: Callable[[float], object]
-) -> tuple[dict[str, QuantityMap], list[Finding]]:
-    stack = series.pixels
-    assert isinstance(stack, EchoStack)
-    fit = fit_r2star(
-        stack.volume.data,
-        stack.echo_times_s,
-        method="loglin" if config.r2star.method == "loglin" else "nlls",
-        threads=config.threads or None,
-        progress=told,
-    )
-    words = {int(reason): text for reason, text in R2STAR_REASON_TEXT.items()}
-    valid = np.isfinite(fit.r2star_per_s)
-    n = len(stack.echo_times_s)
-    estimator = {
-        "nlls": "non-linear least squares of S = S0 exp(-R2* TE) (variable projection)",
-        "loglin": "straight line through the logarithm of the signal",
-    }[config.r2star.method]
-    method = (
-        f"R2* per voxel by {estimator} on the magnitude of {n} echoes at "
-        f"{_milliseconds(stack.echo_times_s)} of {series.key}; no noise-floor correction."
-    )
-    if n == 2:
-        method += " Two echoes leave no residual: there is no standard error."
-    facts: dict[str, Any] = {
-        "estimator": config.r2star.method,
-        "echo_times_s": list(stack.echo_times_s),
-        "n_echoes": n,
-        "noise_floor_product": config.r2star.noise_floor_product,
-    }
-    if isinstance(series.acquisition, MRAcquisition):
-        facts["field_strength_t"] = series.acquisition.field_strength_t.value
-        facts["agent_phase"] = series.acquisition.agent_phase
-    shared: dict[str, Any] = {
-        "grid": stack.grid,
-        "sources": (series.key,),
-        "facts": facts,
-        "reason": np.asarray(fit.reason, dtype=np.uint8),
-        "reason_words": words,
-    }
-    maps = {
-        f"r2star_{phase}": QuantityMap(
-            values=fit.r2star_per_s,
-            quantity=quantity("r2star"),
-            valid=valid,
-            method=method,
-            standard_error=fit.r2star_se_per_s,
-            **shared,
-        ),
-        f"s0_{phase}": QuantityMap(
-            values=fit.s0,
-            quantity=quantity("s0"),
-            valid=np.isfinite(fit.s0),
-            method=f"Signal at echo time zero of the same fit. {method}",
-            **shared,
-        ),
-    }
-    return maps, _failed_voxels(fit.reason, valid, words, series.key)
-
-
-def _failed_voxels(
-    reason: npt.NDArray[Any], valid: npt.NDArray[np.bool_], words: Mapping[int, str], key: str
-) -> list[Finding]:
-    failed = int(valid.size - np.count_nonzero(valid))
-    if failed == 0:
-        return []
-    counts = np.bincount(np.asarray(reason).ravel()[~valid.ravel()], minlength=1)
-    parts = [f"{n}: {words.get(code, f'reason {code}')}" for code, n in enumerate(counts) if n]
-    return [
-        Finding(
-            "I_R2STAR_FAILED",
-            Severity.INFO,
-            key,
-            f"R2* could not be fitted in {failed} of {valid.size} voxels "
-            f"({100 * failed / valid.size:.1f} %; as a rule air and background). "
-            f"{'; '.join(parts)}. "
-            "They are not numbers in the map and enter no statistic.",
-        )
-    ]
 
 
 def _registered_maps(

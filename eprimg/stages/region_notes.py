@@ -14,6 +14,7 @@ from eprimg.kernels.label_boxes import widened_box
 from eprimg.model.case import Finding, Severity
 from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.stages.noise_floor import VoxelDoubts
+from eprimg.stages.protocol_mr import FIRST_ECHO_PRODUCT
 from eprimg.stages.region_voxels import RegionVoxels
 
 __all__ = [
@@ -40,6 +41,7 @@ CARRIER_ORGANS = ("liver", "spleen", "marrow")
 
 _ABOVE_RANGE = "above the measurable range"
 _NO_R2STAR = "have no R2* on"
+_LATE_ECHO = "R2* times the first echo time of"
 """Words by which a kept note is known again."""
 
 _INSIDE = 0.5
@@ -124,6 +126,7 @@ def note_regions(
                 notes += _carrier_notes(region, here, config)
             notes += _noise_floor_notes(region, doubts, config)
             notes += _failed_notes(region, doubts, config)
+            notes += _first_echo_notes(region, doubts)
             region = replace(region, notes=tuple(dict.fromkeys(notes)))
         findings += _findings(region)
         regions.append(region)
@@ -231,11 +234,28 @@ def _failed_notes(region: Region, doubts: VoxelDoubts, config: Config) -> list[s
     ]
 
 
+def _first_echo_notes(region: Region, doubts: VoxelDoubts) -> list[str]:
+    """Lesions that have lost most of their signal before the first echo."""
+    if region.role != RegionRole.LESION:
+        return []
+    return [
+        f"{_LATE_ECHO} {source} is {doubt.first_echo_product:.2g} in the median: most of the "
+        "signal is gone before the first echo"
+        for source, each in doubts.items()
+        if (doubt := each.get(region.id)) is not None
+        and doubt.first_echo_product > FIRST_ECHO_PRODUCT
+    ]
+
+
 def _findings(region: Region) -> list[Finding]:
     """Say in the findings what the notes say, also of a region that kept its notes."""
     found = [
         Finding(code, Severity.WARNING, region.name, f"{region.name}: {note}.")
-        for words, code in ((_ABOVE_RANGE, "W_NOISE_FLOOR"), (_NO_R2STAR, "W_VOXELS_FAILED"))
+        for words, code in (
+            (_ABOVE_RANGE, "W_NOISE_FLOOR"),
+            (_NO_R2STAR, "W_VOXELS_FAILED"),
+            (_LATE_ECHO, "W_FIRST_ECHO_LATE"),
+        )
         for note in region.notes
         if words in note
     ]

@@ -65,7 +65,7 @@ def interleaved(calls: dict[str, Callable[[], object]]) -> dict[str, np.ndarray]
     """Processor seconds of each call, in turn: what memory the machine gives hits all alike."""
     found: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(REPEATS + 1):
-        # To and fro: who follows whom matters, because memory that was just freed is fast.
+        # Back and forth: who follows whom matters, because memory that was just freed is fast.
         for name, call in list(calls.items())[:: 1 if turn % 2 else -1]:
             start = time.process_time()
             result = call()

@@ -170,7 +170,10 @@ def markdown(n_voxels: int) -> str:
 
 def main() -> None:
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(markdown(1000), encoding="utf-8")
+    # Late: that module takes the definitions of this one.
+    from tests.kernels.r2star_noise_object import section
+
+    OUTPUT.write_text(markdown(1000) + "\n" + "\n".join(section(2000)), encoding="utf-8")
     print(OUTPUT)
 
 

@@ -171,6 +171,29 @@ def test_before_a_study_is_open_every_other_step_says_what_to_do_first(
     assert workflow.reading.config.register.max_moved_mm == 45.0
 
 
+def test_settings_that_contradict_each_other_are_not_taken_until_they_agree(
+    qtbot: Any, make_workflow: Callable[..., WorkflowWidget]
+) -> None:
+    workflow = make_workflow()
+    press_step(qtbot, workflow, Step.MAPS)
+    qtbot.mouseClick(child(workflow, QWidget, "settings_r2star"), LEFT)
+    noise, method = (child(workflow, QComboBox, name) for name in ("noise", "method"))
+
+    def choose(control: QComboBox, word: str) -> None:
+        control.setFocus()
+        while control.currentText() != word:
+            QTest.keyClick(control, Qt.Key.Key_Down)
+
+    choose(noise, "rician")
+    choose(method, "irls")
+    kept = workflow.reading.config.r2star
+    assert (kept.noise, kept.method) == ("rician", "nlls")
+    while noise.currentText() != "truncate":
+        QTest.keyClick(noise, Qt.Key.Key_Up)
+    kept = workflow.reading.config.r2star
+    assert (kept.noise, kept.method) == ("truncate", "irls")
+
+
 def test_roles_of_a_dropped_study_are_changed_by_keyboard_and_kept_in_the_copied_command(
     qtbot: Any, make_workflow: Callable[..., WorkflowWidget], small_study: Path, tmp_path: Path
 ) -> None:

@@ -43,3 +43,18 @@ def test_the_picture_says_both_rates(case: Case) -> None:
     assert "before agent" in picture.alt
     assert "after agent" in picture.alt
     assert decay_picture((), name="x") is None
+
+
+def test_echoes_that_the_fit_left_out_are_hollow_and_told(case: Case) -> None:
+    maps = dict(case.maps)
+    made = maps["r2star_pre"]
+    times = list(lesion_decays(case, 1)[0].echo_times_s)
+    counts = np.full(made.grid.shape, len(times) - 2, np.uint8)
+    maps["r2star_pre"] = replace(
+        made, facts={**made.facts, "echo_times_s": times}, details={"n_echoes": counts}
+    )
+    before, after = lesion_decays(replace(case, maps=maps), 1)
+    assert before.used == tuple(range(len(times) - 2))
+    assert after.used == tuple(range(len(after.echo_times_s)))
+    picture = decay_picture((before, after), name="lesion-1")
+    assert f"before agent {len(times)} echoes ({len(times) - 2} in the fit)" in picture.alt

@@ -204,8 +204,19 @@ def test_direction_of_the_noise_floor(scene, source, region, expected):
     assert floor(scene, {source: {scene.ids[region]: within}}) == set()
 
 
+@pytest.mark.parametrize("source", ["mr_pre", "mr_post"])
+def test_without_a_known_direction_no_tier_stands(scene, source):
+    above = VoxelDoubt(0.11, 0.0, 0.0, 1000.0, noise="rician")
+    ((_, bias),) = floor(scene, {source: {scene.ids["lesion"]: above}})
+    assert bias == "unknown"
+
+
 def test_lost_signal_of_the_lesion_reaches_the_tier(scene):
-    """Half of the lesion's voxels have a last echo of 0: dR2* of the rest is too low."""
+    """Half of the lesion's voxels have a last echo of 0: dR2* of the rest is too low.
+
+    Without a noise mode: with one, a late echo of 0 lies below the noise and costs no value.
+    """
+    scene.config = scene.config.with_settings({"r2star": {"noise": "none"}})
     post = scene.mr_series(Role.MR_POST, "post", column=1, noise=2.0)
     signal = np.array(post.pixels.volume.data)
     signal[4:6, 12:17, 8:13, -1] = 0.0

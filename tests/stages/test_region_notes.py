@@ -94,6 +94,24 @@ def test_noise_floor(scene):
     assert found["spleen"] == ()
 
 
+def test_a_lesion_that_has_decayed_before_the_first_echo(scene):
+    """130 1/s after the agent: 0.78 with a first echo of 6 ms, 1.04 with one of 8 ms."""
+    for first_s, said in ((0.006, False), (0.008, True)):
+        times = tuple(first_s + 0.002 * n for n in range(5))
+        study = scene.study(
+            scene.mr_series(Role.MR_PRE, "pre", echo_times_s=times),
+            scene.mr_series(Role.MR_POST, "post", column=1, echo_times_s=times),
+        )
+        registrations = (scene.registration("mr_post"),)
+        made = quantify(study, registrations, scene.config).value
+        result = measure(
+            study, registrations, made.maps, made.registered, scene.region_set(), scene.config
+        )
+        late = [f for f in result.findings if f.code == "W_FIRST_ECHO_LATE"]
+        assert [f.where for f in late] == (["lesion"] if said else [])
+    assert "R2* times the first echo time of mr_post is 1 in the median" in late[0].text
+
+
 def test_many_voxels_without_a_value(scene):
     """Of the lesion's 100 voxels, 5 and then 25 have a last echo of zero; more than 5 % is said."""
     for rows, said in ((1, False), (5, True)):

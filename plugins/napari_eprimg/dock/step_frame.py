@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from eprimg.config import Config
+from eprimg.errors import ConfigError
 from napari_eprimg.dock.findings_view import FindingsView
 from napari_eprimg.dock.panel_parts import Fold, words
 from napari_eprimg.dock.settings_form import SettingsForm
@@ -129,7 +131,7 @@ class StepBody(QWidget):
             It is added to the body.
         """
         form = SettingsForm(getattr(self.reading.config, section), **options)
-        form.edited.connect(self.take_settings)
+        form.edited.connect(self._take_edit)
         self._forms[section] = form
         fold = Fold("Settings", form)
         fold.button.setObjectName(f"settings_{section}")
@@ -158,6 +160,11 @@ class StepBody(QWidget):
         """Show what the stages of this step noticed."""
         found = [f for f in self.reading.findings if f.stage in self._stages]
         self.findings.show_findings(found)
+
+    def _take_edit(self) -> None:
+        """Take an edit at once; one that contradicts another setting is told when the step runs."""
+        with suppress(ConfigError):
+            self.take_settings()
 
     def take_settings(self) -> None:
         """Write the forms into the configuration record of the reading."""

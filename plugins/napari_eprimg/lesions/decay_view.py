@@ -1,7 +1,7 @@
 """Echo decay at a point and of a lesion: what was measured and what was fitted.
 
 The fit at a point is read from the maps of the case; it is not made again.  The fit of a lesion's
-mean signal is made by the same kernel as the maps.
+mean signal is made as the map was: same echoes, estimator, noise mode and noise level.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from eprimg.kernels.r2star import R2STAR_REASON_TEXT, R2StarReason, fit_r2star
+from eprimg.kernels.r2star import R2STAR_REASON_TEXT, R2StarReason
 from eprimg.model.case import Case
-from eprimg.model.maps import QuantityMap
+from eprimg.model.maps import QuantityMap, echoes_of_map
 from eprimg.model.study import Role, Series
 from eprimg.model.volume import EchoStack
 from eprimg.report.numbers import format_value
 from eprimg.stages.carry import transform_to
+from eprimg.stages.noise_floor import measurable_limit_per_s
+from eprimg.stages.quantify_mr import fit_like_map
 
 __all__ = ["PHASES", "Decay", "PhaseLook", "mean_decays", "point_decays"]
 
@@ -70,13 +72,17 @@ class Decay:
     r2star_per_s, standard_error_per_s, s0 : float
         The fit; NaN where there is none.
     rmse : float
-        Root mean square of signal minus fit, in the unit of the signal; NaN without a fit.
+        Root mean square residual of the fit, in the unit of the signal; NaN without a fit.
     reason : str
         Why there is no fit; empty when there is one.
     limit_per_s : float
         R2* above which late echoes are noise; NaN when not known.
     n_voxels : int
         Number of voxels.
+    used : tuple of int
+        Positions of the echoes in the fit; without a fit, of those that it was given.
+    few_echoes : bool
+        Too few of them lie above the noise.
     """
 
     role: Role
@@ -90,11 +96,13 @@ class Decay:
     reason: str
     limit_per_s: float
     n_voxels: int
+    used: tuple[int, ...]
+    few_echoes: bool = False
 
     @property
     def above_range(self) -> bool:
         """True when R2* is above what the echo train can measure."""
-        return self.r2star_per_s > self.limit_per_s
+        return self.few_echoes or self.r2star_per_s > self.limit_per_s
 
     def curve(self, echo_times_s: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Signal of the fit.
@@ -122,8 +130,12 @@ class Decay:
             f"{look.words}: R2* {format_value(self.r2star_per_s, self.standard_error_per_s)} 1/s, "
             f"S0 {format_value(self.s0)}, RMSE {format_value(self.rmse)}"
         )
-        if self.above_range:
+        if len(self.used) < len(self.signal):
+            said += f", {len(self.used)} of {len(self.signal)} echoes"
+        if self.r2star_per_s > self.limit_per_s:
             said += f"; above the measurable {self.limit_per_s:.0f} 1/s: late echoes are noise"
+        elif self.few_echoes:
+            said += "; above the measurable range: too few echoes lie above the noise"
         return said
 
 
@@ -136,15 +148,23 @@ def _stacks(case: Case) -> list[tuple[Role, Series, EchoStack]]:
     return found
 
 
-def _limit(r2star: QuantityMap | None, times_s: Sequence[float]) -> float:
+def _limit(r2star: QuantityMap | None) -> float:
     product = r2star.facts.get("noise_floor_product") if r2star is not None else None
-    return float(product) / max(times_s) if product is not None else math.nan
+    if r2star is None or product is None or "echo_times_s" not in r2star.facts:
+        return math.nan
+    return measurable_limit_per_s(r2star, float(product))
 
 
 def _rmse(
     signal: npt.NDArray[np.float64], times: npt.NDArray[np.float64], r2star: float, s0: float
 ) -> float:
     return float(np.sqrt(np.mean((signal - s0 * np.exp(-r2star * times)) ** 2)))
+
+
+def _used(r2star: QuantityMap | None, times_s: Sequence[float], n: int | None) -> tuple[int, ...]:
+    """Positions of the echoes of a fit that kept the first n of those that it was given."""
+    given = echoes_of_map(r2star, times_s)
+    return tuple(given[:n] if n else given)
 
 
 def point_decays(case: Case | None, point_mm: Sequence[float] | None) -> tuple[Decay, ...]:
@@ -183,6 +203,11 @@ def point_decays(case: Case | None, point_mm: Sequence[float] | None) -> tuple[D
         rate = _at(r2star, series, (k, j, i))
         s0 = _at(case.maps.get(f"s0_{phase}"), series, (k, j, i))
         fitted = math.isfinite(rate)
+        n_used = _detail(r2star, "n_echoes", (k, j, i))
+        used = _used(r2star, stack.echo_times_s, None if n_used is None else int(n_used))
+        rmse = _detail(r2star, "rmse", (k, j, i))
+        if rmse is None or not math.isfinite(rmse):  # two echoes leave none
+            rmse = _rmse(signal[list(used)], times[list(used)], rate, s0)
         decays.append(
             Decay(
                 role,
@@ -192,10 +217,12 @@ def point_decays(case: Case | None, point_mm: Sequence[float] | None) -> tuple[D
                 rate,
                 _error_at(r2star, (k, j, i)) if fitted else math.nan,
                 s0,
-                _rmse(signal, times, rate, s0) if fitted else math.nan,
+                rmse if fitted else math.nan,
                 "" if fitted else _reason_at(r2star, (k, j, i)),
-                _limit(r2star, stack.echo_times_s),
+                _limit(r2star),
                 1,
+                used,
+                fitted and _has_few(r2star, (k, j, i)),
             )
         )
     return tuple(decays)
@@ -205,6 +232,20 @@ def _at(values: QuantityMap | None, series: Series, index: tuple[int, int, int])
     if values is None or not values.grid.matches(series.grid) or not values.valid[index]:
         return math.nan
     return float(values.values[index])
+
+
+def _detail(values: QuantityMap | None, name: str, index: tuple[int, int, int]) -> float | None:
+    found = None if values is None else values.details.get(name)
+    return None if found is None else float(found[index])
+
+
+def _has_few(r2star: QuantityMap | None, index: tuple[int, int, int]) -> bool:
+    """Tell whether fewer echoes lie above the noise than the settings of the map ask for."""
+    above = _detail(r2star, "echoes_above_noise", index)
+    if r2star is None or above is None:
+        return False
+    least = int(r2star.facts.get("least_echoes_above_noise", 0))
+    return above < min(least, len(r2star.facts["echo_times_s"]))
 
 
 def _error_at(values: QuantityMap | None, index: tuple[int, int, int]) -> float:
@@ -248,8 +289,7 @@ def mean_decays(case: Case | None, region_id: int) -> tuple[Decay, ...]:
             continue
         signal = np.asarray(stack.volume.data[chosen], dtype=np.float64).mean(axis=0)
         r2star = case.maps.get(f"r2star_{PHASES[role].phase}")
-        method = str(r2star.facts.get("estimator", "nlls")) if r2star is not None else "nlls"
-        decays.append(_fitted(role, name, stack, signal, r2star, method, int(chosen.sum())))
+        decays.append(_fitted(role, name, stack, signal, r2star, int(chosen.sum())))
     return tuple(decays)
 
 
@@ -259,15 +299,15 @@ def _fitted(
     stack: EchoStack,
     signal: npt.NDArray[np.float64],
     r2star: QuantityMap | None,
-    method: str,
     n_voxels: int,
 ) -> Decay:
     times = np.array(stack.echo_times_s)
-    fit = fit_r2star(
-        signal, times, method="loglin" if method == "loglin" else "nlls", backend="numpy"
-    )
+    fit = fit_like_map(signal, r2star, stack.echo_times_s)
     reason = R2StarReason(int(fit.reason))
-    rate, s0 = float(fit.r2star_per_s), float(fit.s0)
+    rate, s0, rmse = float(fit.r2star_per_s), float(fit.s0), float(fit.rmse)
+    used = _used(r2star, stack.echo_times_s, int(fit.n_echoes))
+    if not math.isfinite(rmse):  # two echoes leave none
+        rmse = _rmse(signal[list(used)], times[list(used)], rate, s0)
     return Decay(
         role,
         name,
@@ -276,10 +316,11 @@ def _fitted(
         rate,
         float(fit.r2star_se_per_s),
         s0,
-        _rmse(signal, times, rate, s0),
+        rmse,
         "" if reason == R2StarReason.OK else R2STAR_REASON_TEXT[reason],
-        _limit(r2star, stack.echo_times_s),
+        _limit(r2star),
         n_voxels,
+        used,
     )
 
 

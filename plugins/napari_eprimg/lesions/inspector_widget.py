@@ -212,14 +212,22 @@ def _draw_decay(axes: Any, decay: Decay) -> None:
     look = PHASES[decay.role]
     times_ms = 1000 * decay.echo_times_s
     positive = decay.signal > 0
-    axes.plot(
-        times_ms[positive],
-        decay.signal[positive],
-        look.marker,
-        color=look.colour,
-        markersize=5,
-        label=look.words,
-    )
+    used = np.isin(np.arange(decay.signal.size), decay.used)
+    # Echoes that were left out of the fit are hollow.
+    for chosen, inside, label in (
+        (positive & used, look.colour, look.words),
+        (positive & ~used, "none", f"{look.words}, not in the fit"),
+    ):
+        if chosen.any():
+            axes.plot(
+                times_ms[chosen],
+                decay.signal[chosen],
+                look.marker,
+                color=look.colour,
+                markerfacecolor=inside,
+                markersize=5,
+                label=label,
+            )
     if not decay.reason:
         fine = np.linspace(0.0, 1.03 * decay.echo_times_s[-1], 100)
         axes.plot(

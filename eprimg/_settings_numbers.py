@@ -1,0 +1,216 @@
+"""Settings of how numbers are made: R2*, fat and water, iron, PET, partial volume, blood."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from eprimg._settings import setting
+from eprimg.errors import ConfigError
+
+__all__ = [
+    "BloodVolumeConfig",
+    "FatWaterConfig",
+    "IronConfig",
+    "PartialVolumeConfig",
+    "PetConfig",
+    "R2StarConfig",
+    "UptakeConfig",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class PetConfig:
+    """How PET headers are judged."""
+
+    mode: str = setting(
+        "lenient",
+        "strict follows the IBSI SUV manual: an absent half-life is refused, and so is an "
+        "injection two half-lives or more before the scan",
+        choices=("lenient", "strict"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class R2StarConfig:
+    """How R2* is fitted."""
+
+    method: str = setting(
+        "nlls",
+        "estimator: non-linear least squares, weighted closed form; loglin and arlo are for "
+        "comparison",
+        choices=("nlls", "irls", "loglin", "arlo"),
+    )
+    noise: str = setting(
+        "truncate",
+        "noise floor: ignore it, leave out the echoes below it, or fit the mean magnitude "
+        "(rician; with nlls only)",
+        choices=("none", "truncate", "rician"),
+    )
+    sigma: float = setting(
+        0.0,
+        "standard deviation of the noise per channel, in the unit of the signal of both series; "
+        "0 estimates it for each series",
+        low=0.0,
+    )
+    n_coils: int = setting(
+        1,
+        "receive channels that were added as a sum of squares; 1 for a complex combination "
+        "(SENSE, adaptive)",
+        low=1,
+        high=32,
+    )
+    echoes: str = setting(
+        "all",
+        "echoes to fit: all, or those where fat and water are in phase (needs the field strength)",
+        choices=("all", "in-phase"),
+    )
+    least_echoes_above_noise: int = setting(
+        3,
+        "with a noise mode: a voxel whose fitted decay stays above the noise in fewer echoes lies "
+        "above the measurable range",
+        low=2,
+    )
+    noise_floor_product: float = setting(
+        5.0,
+        "without a noise mode: R2* times the longest echo time above which late echoes sit in "
+        "the noise floor and the value is flagged",
+        low=0.1,
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse settings that contradict each other."""
+        if self.noise == "rician" and self.method != "nlls":
+            raise ConfigError(
+                "the mean magnitude (rician) is fitted by non-linear least squares only",
+                code="E_CONFIG",
+                where="r2star.noise",
+                value=f"noise {self.noise}, method {self.method}",
+                action="set r2star.method to nlls, or r2star.noise to truncate",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class FatWaterConfig:
+    """How a complex multi-echo series is fitted for fat, R2* and field offset."""
+
+    spectrum: str = setting(
+        "hamilton-2011-6",
+        "resonances of fat (resources/fat_spectra.toml)",
+        choices=("hamilton-2011-6", "hamilton-2011-9", "ren-2008-7"),
+    )
+    phase_sign: str = setting(
+        "detect",
+        "which way the stored phase turns: 1 where fat falls behind water, -1 the other way",
+        choices=("detect", "1", "-1"),
+    )
+    neighbourhood_mm: float = setting(
+        5.0,
+        "standard deviation of the neighbourhood whose field helps to tell water from fat; "
+        "0 treats every voxel alone",
+        low=0.0,
+        high=50.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IronConfig:
+    """How the change of R2* becomes an iron concentration; without a named model it does not."""
+
+    model: str = setting(
+        "",
+        "relaxivity model of resources/relaxivity.toml, or calibration; empty: no concentration",
+    )
+    calibration_file: str = setting(
+        "", "table of phantom vials (CSV) for the model named calibration"
+    )
+    calibration_curve: str = setting(
+        "linear", "curve through the vials", choices=("linear", "quadratic")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PartialVolumeConfig:
+    """How lesion means of PET are corrected for partial volume; the raw ones stay beside them."""
+
+    method: str = setting(
+        "",
+        "correction; empty for none",
+        choices=("", "rc-table", "gtm", "iterative-yang", "single-target"),
+    )
+    fwhm_mm: tuple[float, ...] = setting(
+        (),
+        "full width at half maximum of the scanner's blur for this nuclide and reconstruction: one "
+        "value, or three along slices, rows and columns; needed by all methods but rc-table",
+        low=1.0,
+        high=30.0,
+    )
+    fwhm_error_mm: float = setting(
+        0.5, "standard uncertainty of that width, carried into the result", low=0.0, high=5.0
+    )
+    boundary_error_mm: float = setting(
+        1.0,
+        "standard uncertainty of the outline of a lesion, carried into the result",
+        low=0.0,
+        high=10.0,
+    )
+    minimum_diameter_fwhm: float = setting(
+        1.5,
+        "a lesion of a smaller equivalent diameter, in widths of the blur, gets no corrected value",
+        low=0.5,
+    )
+    iterations: int = setting(10, "iterations of iterative-yang and single-target", low=1, high=100)
+    recovery_table: str = setting(
+        "", "CSV file with recovery coefficients of phantom spheres, for rc-table"
+    )
+    scanner: str = setting("", "name of scanner and reconstruction in that table")
+    background_gap_mm: float = setting(
+        10.0,
+        "rc-table: the background of a lesion begins this far outside of its outline",
+        low=0.0,
+        high=50.0,
+    )
+    background_width_mm: float = setting(
+        10.0, "rc-table: and is a shell of this width", low=1.0, high=50.0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UptakeConfig:
+    """How PET uptake is scaled and its volume is found."""
+
+    sul_formula: str = setting(
+        "janmahasatian",
+        "formula of the lean body mass behind SUL (james120 is also known as Morgan)",
+        choices=("janmahasatian", "james128", "james120"),
+    )
+    mtv_percent: float = setting(
+        41.0,
+        "metabolic volume: voxels of the region at or above this percent of its maximum SUVbw",
+        low=1.0,
+        high=100.0,
+    )
+    mtv_suvbw: float = setting(
+        4.0, "metabolic volume: voxels of the region at or above this SUVbw", low=0.0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BloodVolumeConfig:
+    """How the activity of the blood in a lesion's vessels is taken off its uptake."""
+
+    fraction: float = setting(
+        0.0,
+        "blood volume fraction of lesions (0.05 for 5 %); 0 for no correction",
+        low=0.0,
+        high=0.9,
+    )
+    fraction_se: float = setting(
+        0.0, "standard uncertainty of that fraction; 0 takes it as exact", low=0.0, high=0.5
+    )
+    blood_bq_per_ml: float = setting(
+        0.0,
+        "activity of whole blood at the reference instant of the scan, e.g. of a sample; 0 takes "
+        "the mean of the blood-pool region",
+        low=0.0,
+    )
+    blood_se_bq_per_ml: float = setting(0.0, "standard uncertainty of that activity", low=0.0)
