@@ -51,6 +51,17 @@ _SPREAD = 1.0
 
 _ALIKE = 0.9
 
+_EFFECTS = {
+    "bipolar": "odd and even echoes may differ in gain and delay (W_BIPOLAR when they do)",
+    "normalised": "the noise then differs over the field, and one noise level is an average",
+    "resampled": "neighbouring voxels share noise, so the noise level may come out too low",
+    "filtered": "signal and noise were changed by a filter that is not known here",
+    "gain_varies": "if the scanner did not undo it, R2* is off by ln(gain ratio) / spacing",
+}
+"""What a note of the header means for R2*; kinds that mean nothing are left out."""
+
+_HARMFUL = ("filtered", "gain_varies")
+
 
 class _Tissue(NamedTuple):
     """Sample of the tissue voxels: signal, rate, amplitude, reason, and the fitted signal."""
@@ -85,7 +96,8 @@ def protocol_findings(series: Series, r2star: QuantityMap, s0: QuantityMap) -> l
     -------
     list of Finding
         ``W_FEW_ECHOES``, ``W_FIRST_ECHO_LATE``, ``W_ECHO_GAP``, ``W_ECHO_SCALE``, ``W_BIPOLAR``,
-        ``W_FAT_PHASE`` or ``I_FAT_PHASE``; none without tissue (fewer than 100 voxels).
+        ``W_FAT_PHASE`` or ``I_FAT_PHASE``; none without tissue (fewer than 100 voxels).  What the
+        headers say of the read-out and of filters: ``I_IMAGE_NOTE``, ``W_IMAGE_NOTE``.
 
     Notes
     -----
@@ -111,9 +123,10 @@ def protocol_findings(series: Series, r2star: QuantityMap, s0: QuantityMap) -> l
     """
     stack = series.pixels
     assert isinstance(stack, EchoStack)
+    told = _header_notes(series)
     tissue = _tissue(stack, r2star, s0)
     if tissue is None:
-        return []
+        return told
     times = np.array(stack.echo_times_s)
     fitted = r2star.facts["echo_times_s"]
     found: list[_Said | None] = [
@@ -139,7 +152,7 @@ def protocol_findings(series: Series, r2star: QuantityMap, s0: QuantityMap) -> l
                 "which would bias R2*",
             )
         )
-    return [
+    return told + [
         Finding(
             each.code,
             Severity.INFO if each.code.startswith("I_") else Severity.WARNING,
@@ -149,6 +162,23 @@ def protocol_findings(series: Series, r2star: QuantityMap, s0: QuantityMap) -> l
         for each in found
         if each is not None
     ]
+
+
+def _header_notes(series: Series) -> list[Finding]:
+    """Tell what the headers say about read-out, filters, normalisation and gains."""
+    if not isinstance(series.acquisition, MRAcquisition):
+        return []
+    found = []
+    for note in series.acquisition.image_notes:
+        effect = _EFFECTS.get(note.kind)
+        if effect is None:
+            continue
+        code, severity = "I_IMAGE_NOTE", Severity.INFO
+        if note.kind in _HARMFUL:
+            code, severity = "W_IMAGE_NOTE", Severity.WARNING
+        where, text = f"{series.key}, {note.where}", f"{series.key}: {note.text}; {effect}."
+        found.append(Finding(code, severity, where, text))
+    return found
 
 
 def _tissue(stack: EchoStack, r2star: QuantityMap, s0: QuantityMap) -> _Tissue | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from eprimg.config import Config
 from eprimg.errors import Cancelled, EprimgError, raise_faults
+from eprimg.kernels.compiled import is_compiled
 from eprimg.model.acquisition import MRAcquisition
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.maps import QuantityMap
@@ -88,6 +89,8 @@ def quantify(
     maps: dict[str, QuantityMap] = {}
     findings: list[Finding] = []
     faults: list[EprimgError] = []
+    if not is_compiled("_r2star_numba", "fit_chunk"):
+        tell("compiling the R2* fit, once after the installation (about ten seconds)", 0.0)
     for step, (role, phase) in enumerate(((Role.MR_PRE, "pre"), (Role.MR_POST, "post"))):
         series = study.find(role)
         if series is None:

@@ -10,9 +10,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eprimg.model.acquisition import ImageNote
 from eprimg.model.study import Role
 from eprimg.model.volume import EchoStack, Volume
 from eprimg.quantities import quantity
+from eprimg.stages.protocol_mr import protocol_findings
 from eprimg.stages.quantify_mr import r2star_maps
 
 TIMES_S = np.linspace(1.2e-3, 14e-3, 8)
@@ -174,3 +176,21 @@ def test_alternation_like_fat_in_all_tissue_names_both(scene):
     signal = fatty(scene, 1.0, 0.15, times, 3.0)
     said = doubts(scene, signal, times)["W_BIPOLAR"]
     assert "fat in most of the tissue would look the same" in said
+
+
+def test_what_headers_say_of_filters_and_gains_is_told(scene):
+    series = scene.mr_series(Role.MR_PRE, "pre")
+    notes = tuple(
+        ImageNote(kind, f"the echoes are {kind}", "ImageType (0008,0008)")
+        for kind in ("bipolar", "filtered", "gain_varies", "monopolar", "scale_varies")
+    )
+    noted = replace(series, acquisition=replace(series.acquisition, image_notes=notes))
+    maps, _ = r2star_maps(noted, "pre", scene.config, lambda share: None)
+    found = protocol_findings(noted, maps["r2star_pre"], maps["s0_pre"])
+    told = [(f.code, f.text.split(";")[0]) for f in found if "IMAGE_NOTE" in f.code]
+    key = series.key
+    assert told == [
+        ("I_IMAGE_NOTE", f"{key}: the echoes are bipolar"),
+        ("W_IMAGE_NOTE", f"{key}: the echoes are filtered"),
+        ("W_IMAGE_NOTE", f"{key}: the echoes are gain_varies"),
+    ]

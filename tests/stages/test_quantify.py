@@ -160,3 +160,12 @@ def test_nothing_to_quantify_is_an_error(scene):
     with pytest.raises(EprimgError) as caught:
         quantify(Study("empty", ()), (), scene.config)
     assert caught.value.code == "E_NO_SERIES"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_waiting_for_the_compiler_is_announced(scene, monkeypatch, there):
+    monkeypatch.setattr("eprimg.stages.quantify.is_compiled", lambda *_: there)
+    said = []
+    study = scene.study(scene.mr_series(Role.MR_PRE, "pre"))
+    quantify(study, (), scene.config, progress=lambda words, share: said.append(words))
+    assert any("compiling" in words for words in said) != there
