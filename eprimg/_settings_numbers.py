@@ -93,6 +93,11 @@ class R2StarConfig:
 class FatWaterConfig:
     """How a complex multi-echo series is fitted for fat, R2* and field offset."""
 
+    fit: bool = setting(
+        False,
+        "also fit fat and water where a series has phase, or real and imaginary parts (minutes for "
+        "a large series)",
+    )
     spectrum: str = setting(
         "hamilton-2011-6",
         "resonances of fat (resources/fat_spectra.toml)",

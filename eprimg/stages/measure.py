@@ -21,6 +21,7 @@ from eprimg.stages.blood_fraction import measure_blood_fraction
 from eprimg.stages.blood_volume import correct_blood_volume
 from eprimg.stages.carry import fingerprints, reference_series
 from eprimg.stages.coverage import Drawn, add_coverage_notes, measure_coverage
+from eprimg.stages.fat_water_maps import measure_fat_water
 from eprimg.stages.iron import iron_findings, measure_iron
 from eprimg.stages.measure_mr import measure_differences, measure_r2star, tail_ratios
 from eprimg.stages.measure_pet import measure_pet
@@ -153,6 +154,7 @@ def measure(
         if series is not None and series.key in carried and f"r2star_{phase}" in maps:
             tell(f"numbers of {series.key}", 0.5)
             measure_r2star(numbers, voxels[series.key], maps[f"r2star_{phase}"], str(role), config)
+            measure_fat_water(numbers, voxels[series.key], maps, phase, str(role))
             add_coverage_notes(numbers, str(role))
     measure_doubts(numbers, doubts)
     tell("change of R2*", 0.6)

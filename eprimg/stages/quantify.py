@@ -19,6 +19,7 @@ from eprimg.model.volume import EchoStack
 from eprimg.quantities import quantity
 from eprimg.stages.agent_dose import agent_findings
 from eprimg.stages.carry import carry_map, reference_series, transform_to
+from eprimg.stages.fat_water_maps import fat_water_maps
 from eprimg.stages.quantify_mr import milliseconds, r2star_maps
 from eprimg.stages.quantify_pet import pet_maps
 
@@ -109,6 +110,10 @@ def quantify(
             continue
         maps.update(fitted)
         findings += noticed
+        if config.fat_water.fit:
+            fitted, noticed = fat_water_maps(series, phase, config, told)
+            maps.update(fitted)
+            findings += noticed
     pet = study.find(Role.PET)
     if pet is not None:
         tell("SUVbw and %ID/kg", 0.6)
