@@ -126,7 +126,7 @@ class IronConfig:
         "relaxivity model of resources/relaxivity.toml, or calibration; empty: no concentration",
     )
     calibration_file: str = setting(
-        "", "table of phantom vials (CSV) for the model named calibration"
+        "", "table of calibration vials (CSV) for the model named calibration"
     )
     calibration_curve: str = setting(
         "linear", "curve through the vials", choices=("linear", "quadratic")
@@ -165,7 +165,7 @@ class PartialVolumeConfig:
     )
     iterations: int = setting(10, "iterations of iterative-yang and single-target", low=1, high=100)
     recovery_table: str = setting(
-        "", "CSV file with recovery coefficients of phantom spheres, for rc-table"
+        "", "CSV file with recovery coefficients of spheres, for rc-table"
     )
     scanner: str = setting("", "name of scanner and reconstruction in that table")
     background_gap_mm: float = setting(
