@@ -12,11 +12,7 @@ from typing import cast
 
 from eprimg.errors import EprimgError, InputError, MissingTagError, UnitsError
 from eprimg.io.pet_header import PetHeader, tag
-from eprimg.kernels.body_factors import (
-    ideal_body_weight_kg,
-    lean_body_mass_james128_kg,
-    lean_body_mass_morgan_kg,
-)
+from eprimg.kernels.body_size import ideal_body_weight_kg, lean_body_mass_james_kg
 from eprimg.kernels.uptake import (
     Sex,
     body_surface_area_du_bois_m2,
@@ -159,13 +155,13 @@ def _by_body(
         return None
     try:
         if kind == "LBM":
-            size = lean_body_mass_morgan_kg(weight, height, who)
+            size = lean_body_mass_james_kg(weight, height, who, multiplier=120, undo=True)
         elif kind == "LBMJAMES128":
-            size = lean_body_mass_james128_kg(weight, height, who)
+            size = lean_body_mass_james_kg(weight, height, who, undo=True)
         elif kind == "LBMJANMA":
             size = lean_body_mass_janmahasatian_kg(weight, height, who)
         else:
-            size = ideal_body_weight_kg(height, who)
+            size = ideal_body_weight_kg(height, who, undo=True)
     except InputError as error:
         faults.append(_no_size(kind, error))
         return None

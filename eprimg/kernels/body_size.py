@@ -10,6 +10,7 @@ import math
 from typing import Final, Literal, get_args
 
 from eprimg.errors import InputError
+from eprimg.kernels._body_checks import height_in_m, positive
 from eprimg.kernels.uptake import Sex, lean_body_mass_janmahasatian_kg
 
 __all__ = [
@@ -27,7 +28,6 @@ JAMES_DOUBTFUL_BMI: Final = 35.0
 """From this body mass index (kg/m2) on the James formula is known to break down (Tahari et al.,
 J Nucl Med 2014;55:1481-1484, doi:10.2967/jnumed.113.136986)."""
 
-_TALLEST_M = 3.0
 _IDEAL_FROM_CM = 152.0
 
 
@@ -51,11 +51,18 @@ def body_mass_index_kg_per_m2(weight_kg: float, height_m: float) -> float:
     InputError
         Weight or height is not finite, not positive, or the height is in cm.
     """
-    return _positive(weight_kg, "weight_kg", "Give the body weight in kg.") / _height(height_m) ** 2
+    return (
+        positive(weight_kg, "weight_kg", "Give the body weight in kg.") / height_in_m(height_m) ** 2
+    )
 
 
 def lean_body_mass_james_kg(
-    weight_kg: float, height_m: float, sex: Sex, *, multiplier: Literal[120, 128] = 128
+    weight_kg: float,
+    height_m: float,
+    sex: Sex,
+    *,
+    multiplier: Literal[120, 128] = 128,
+    undo: bool = False,
 ) -> float:
     """Lean body mass after James, with the multiplier 128 or 120 for men.
 
@@ -71,6 +78,9 @@ def lean_body_mass_james_kg(
     multiplier : {128, 120}, optional
         128 is DICOM's ``LBMJAMES128``.  120 is DICOM's ``LBM``, which the IBSI SUV manual calls the
         formula of Morgan; the women's formula is the same in both.
+    undo : bool, optional
+        The size is to be taken out of a number that a scanner made with it.  What counts then is
+        what the formula gave, also where it should not have been used.
 
     Returns
     -------
@@ -82,7 +92,8 @@ def lean_body_mass_james_kg(
     ------
     InputError
         Weight or height is not plausible, the sex or the multiplier is unknown, or the body mass
-        index lies beyond the maximum of the formula.
+        index lies beyond the maximum of the formula (with `undo`: the result is not between 0 and
+        the weight).
 
     Notes
     -----
@@ -106,7 +117,7 @@ def lean_body_mass_james_kg(
     for linear, square in (parts[s] for s in _sexes(sex)):
         # d/dW (a W - b W^2 / H^2) = 0 at W / H^2 = a / (2 b), here in kg/cm2.
         turn = 1.0e4 * linear / (2.0 * square)
-        if bmi > turn:
+        if bmi > turn and not undo:
             raise _refused(
                 "weight_kg, height_m",
                 round(bmi, 1),
@@ -115,7 +126,7 @@ def lean_body_mass_james_kg(
                 "Use the formula of Janmahasatian.",
             )
         masses.append(linear * weight - square * ratio**2)
-    return sum(masses) / len(masses)
+    return _between(sum(masses) / len(masses), weight)
 
 
 def lean_body_mass_kg(formula: SULFormula, weight_kg: float, height_m: float, sex: Sex) -> float:
@@ -160,7 +171,7 @@ def lean_body_mass_kg(formula: SULFormula, weight_kg: float, height_m: float, se
     )
 
 
-def ideal_body_weight_kg(height_m: float, sex: Sex) -> float:
+def ideal_body_weight_kg(height_m: float, sex: Sex, *, undo: bool = False) -> float:
     """Ideal body weight.
 
     Parameters
@@ -169,6 +180,9 @@ def ideal_body_weight_kg(height_m: float, sex: Sex) -> float:
         Body height in m, 1.52 to 3.
     sex : {"M", "F", "O"}
         Patient sex; "O" gives the mean of both formulas (IBSI SUV manual).
+    undo : bool, optional
+        The size is to be taken out of a number that a scanner made with it.  What counts then is
+        what the formula gave, also where it should not have been used.
 
     Returns
     -------
@@ -178,7 +192,8 @@ def ideal_body_weight_kg(height_m: float, sex: Sex) -> float:
     Raises
     ------
     InputError
-        The height is below 1.52 m, where the straight line starts, or in cm; the sex is unknown.
+        The height is below 1.52 m, where the straight line starts (with `undo`: the result is not
+        positive), or in cm; the sex is unknown.
 
     Notes
     -----
@@ -189,8 +204,8 @@ def ideal_body_weight_kg(height_m: float, sex: Sex) -> float:
     .. [1] DICOM PS3.16, 126413, SUV ideal body weight calculation method.
     .. [2] Vacha et al., IBSI SUV reference manual, draft 2026 (CC BY 4.0).
     """
-    height_cm = 100.0 * _height(height_m)
-    if height_cm < _IDEAL_FROM_CM - 1e-9:
+    height_cm = 100.0 * height_in_m(height_m)
+    if height_cm < _IDEAL_FROM_CM - 1e-9 and not undo:
         raise _refused(
             "height_m",
             height_m,
@@ -199,7 +214,19 @@ def ideal_body_weight_kg(height_m: float, sex: Sex) -> float:
         )
     above = height_cm - _IDEAL_FROM_CM
     masses = [48.0 + 1.06 * above if s == "M" else 45.5 + 0.91 * above for s in _sexes(sex)]
-    return sum(masses) / len(masses)
+    return _between(sum(masses) / len(masses), math.inf)
+
+
+def _between(mass_kg: float, most_kg: float) -> float:
+    """Hand back a mass that a body can have, or refuse it."""
+    if not 0.0 < mass_kg < most_kg:
+        raise _refused(
+            "weight_kg, height_m",
+            round(mass_kg, 1),
+            "The formula gives no plausible body size here.",
+            "Check weight and height.",
+        )
+    return mass_kg
 
 
 def _sexes(sex: Sex) -> tuple[Literal["M", "F"], ...]:
@@ -217,27 +244,6 @@ def _sexes(sex: Sex) -> tuple[Literal["M", "F"], ...]:
         "The sex must be M, F or O.",
         "Give the sex, or use SUVbw, which does not need it.",
     )
-
-
-def _positive(value: float, name: str, action: str) -> float:
-    """Hand back a finite, positive number or refuse it."""
-    number = float(value)
-    if not (math.isfinite(number) and number > 0.0):
-        raise _refused(name, value, f"{name} must be a finite, positive number.", action)
-    return number
-
-
-def _height(height_m: float) -> float:
-    """Hand back a height in m or refuse it; a value above 3 is in cm."""
-    height = _positive(height_m, "height_m", "Give the body height in m.")
-    if height > _TALLEST_M:
-        raise _refused(
-            "height_m",
-            height_m,
-            "The body height is above 3 m, so it is probably in cm.",
-            "Give the body height in m.",
-        )
-    return height
 
 
 def _refused(where: str, value: object, message: str, action: str) -> InputError:

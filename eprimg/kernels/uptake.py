@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eprimg.errors import InputError
+from eprimg.kernels._body_checks import height_in_m, positive
 
 __all__ = [
     "body_surface_area_du_bois_m2",
@@ -32,7 +33,6 @@ Sex = Literal["M", "F", "O"]
 
 _F = TypeVar("_F", bound=np.floating)
 
-_TALLEST_M = 3.0
 _BLOCK_BYTES = 2**20
 
 
@@ -56,8 +56,8 @@ def suvbw_factor(dose_bq: float, weight_g: float) -> float:
     InputError
         Dose or weight is not finite or not positive.
     """
-    dose = _positive(dose_bq, "dose_bq", "Give the administered activity in Bq.")
-    return _positive(weight_g, "weight_g", "Give the body weight in g.") / dose
+    dose = positive(dose_bq, "dose_bq", "Give the administered activity in Bq.")
+    return positive(weight_g, "weight_g", "Give the body weight in g.") / dose
 
 
 def suvbw(activity_bq_per_ml: NDArray[_F], *, dose_bq: float, weight_g: float) -> NDArray[_F]:
@@ -128,8 +128,8 @@ def lean_body_mass_janmahasatian_kg(weight_kg: float, height_m: float, sex: Sex)
     .. [1] Janmahasatian S et al., Quantification of lean bodyweight. Clin Pharmacokinet
        2005;44(10):1051-1065. doi:10.2165/00003088-200544100-00004
     """
-    weight = _positive(weight_kg, "weight_kg", "Give the body weight in kg.")
-    bmi = weight / _height(height_m) ** 2
+    weight = positive(weight_kg, "weight_kg", "Give the body weight in kg.")
+    bmi = weight / height_in_m(height_m) ** 2
     male = 9270.0 * weight / (6680.0 + 216.0 * bmi)
     female = 9270.0 * weight / (8780.0 + 244.0 * bmi)
     match sex:
@@ -224,8 +224,8 @@ def body_surface_area_du_bois_m2(weight_kg: float, height_m: float) -> float:
     .. [1] Du Bois D, Du Bois EF, Arch Intern Med 1916;17:863-871.
        doi:10.1001/archinte.1916.00080130010002
     """
-    weight = _positive(weight_kg, "weight_kg", "Give the body weight in kg.")
-    height_cm = 100.0 * _height(height_m)
+    weight = positive(weight_kg, "weight_kg", "Give the body weight in kg.")
+    height_cm = 100.0 * height_in_m(height_m)
     return 0.007184 * math.pow(weight, 0.425) * math.pow(height_cm, 0.725)
 
 
@@ -264,7 +264,7 @@ def suvbsa(
     ----------
     .. [1] Du Bois D, Du Bois EF, doi:10.1001/archinte.1916.00080130010002
     """
-    dose = _positive(dose_bq, "dose_bq", "Give the administered activity in Bq.")
+    dose = positive(dose_bq, "dose_bq", "Give the administered activity in Bq.")
     area_cm2 = 1.0e4 * body_surface_area_du_bois_m2(weight_kg, height_m)
     return scaled(activity_bq_per_ml, area_cm2 / dose)
 
@@ -289,7 +289,7 @@ def percent_id_per_ml(activity_bq_per_ml: NDArray[_F], *, dose_bq: float) -> NDA
     InputError
         The dose is not finite or not positive.
     """
-    dose = _positive(dose_bq, "dose_bq", "Give the administered activity in Bq.")
+    dose = positive(dose_bq, "dose_bq", "Give the administered activity in Bq.")
     return scaled(activity_bq_per_ml, 100.0 / dose)
 
 
@@ -318,7 +318,7 @@ def percent_id_per_kg(activity_bq_per_ml: NDArray[_F], *, dose_bq: float) -> NDA
     Takes 1 mL of tissue as 1 g.  That is wrong for lung (about 0.3 g/mL) and bone.  Unlike SUV it
     is not scaled by the body: the same uptake gives less %ID/kg in a heavier patient.
     """
-    dose = _positive(dose_bq, "dose_bq", "Give the administered activity in Bq.")
+    dose = positive(dose_bq, "dose_bq", "Give the administered activity in Bq.")
     return scaled(activity_bq_per_ml, 1.0e5 / dose)
 
 
@@ -346,7 +346,7 @@ def percent_id_per_kg_from_suvbw(suvbw: NDArray[_F], *, weight_kg: float) -> NDA
     -----
     Takes 1 mL of tissue as 1 g.  Needs no dose: useful for series already stored in g/mL.
     """
-    weight = _positive(weight_kg, "weight_kg", "Give the body weight in kg.")
+    weight = positive(weight_kg, "weight_kg", "Give the body weight in kg.")
     return scaled(suvbw, 100.0 / weight)
 
 
@@ -411,31 +411,3 @@ def scaled_with_valid(values: NDArray[_F], factor: float) -> tuple[NDArray[_F], 
             np.multiply(block, array.dtype.type(factor), out=product[start : start + step])
             finite = finite and math.isfinite(float(np.dot(block, block)))
     return result, np.broadcast_to(np.True_, array.shape) if finite else np.isfinite(array)
-
-
-def _positive(value: float, name: str, action: str) -> float:
-    """Hand back a finite, positive number or refuse it."""
-    number = float(value)
-    if not (math.isfinite(number) and number > 0.0):
-        raise InputError(
-            f"{name} must be a finite, positive number.",
-            code="E_ARGUMENT",
-            where=name,
-            value=value,
-            action=action,
-        )
-    return number
-
-
-def _height(height_m: float) -> float:
-    """Hand back a height in m or refuse it; a value above 3 is in cm."""
-    height = _positive(height_m, "height_m", "Give the body height in m.")
-    if height > _TALLEST_M:
-        raise InputError(
-            "The body height is above 3 m, so it is probably in cm.",
-            code="E_ARGUMENT",
-            where="height_m",
-            value=height_m,
-            action="Give the body height in m.",
-        )
-    return height

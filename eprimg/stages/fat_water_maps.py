@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 
 from eprimg.config import Config
@@ -67,7 +68,7 @@ def fat_water_maps(
             phase=phase,
             field_strength_t=field,
             settings=config.fat_water,
-            threads=config.threads or 1,
+            threads=config.threads or os.cpu_count() or 1,
             progress=told,
         )
     except Cancelled:

@@ -111,3 +111,27 @@ def test_other_bad_arguments_are_refused():
         ideal_body_weight_kg(1.50, "F")
     with pytest.raises(InputError, match="no such formula"):
         lean_body_mass_kg("boer", 70.0, 1.75, "M")
+
+
+# Taken out of a scanner's number (`undo`), the formulas count where they should not have been used.
+@pytest.mark.parametrize(
+    ("multiplier", "sex", "expected"),
+    # 120 kg, 1.60 m (BMI 46.9, beyond every maximum): (W/H)^2 = 0.5625, so by hand
+    # M 132 - 67.5 and 132 - 72; F 128.4 - 83.25
+    [(120, "M", 64.5), (128, "M", 60.0), (120, "F", 45.15), (128, "O", 52.575)],
+)
+def test_what_a_scanner_did_is_undone_beyond_the_maximum(multiplier, sex, expected):
+    facts = {"weight_kg": 120.0, "height_m": 1.6, "sex": sex, "multiplier": multiplier}
+    assert lean_body_mass_james_kg(**facts, undo=True) == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(InputError):
+        lean_body_mass_james_kg(**facts)
+
+
+def test_what_no_body_can_have_is_refused_also_then():
+    # 300 kg at 1.4 m: the parabola is below 0; at 90 cm the line of the ideal weight is
+    with pytest.raises(InputError):
+        lean_body_mass_james_kg(300.0, 1.4, "F", undo=True)
+    with pytest.raises(InputError):
+        ideal_body_weight_kg(0.9, "M", undo=True)
+    # 1.50 m: 48.0 - 2 x 1.06
+    assert ideal_body_weight_kg(1.5, "M", undo=True) == pytest.approx(45.88, rel=1e-12)
