@@ -17,6 +17,7 @@ def interpolate(
     samples: NDArray[Any],
     good: NDArray[np.bool_],
     matrix: NDArray[np.float64],
+    shifts: NDArray[np.float32],
     order: int,
     erode: bool,
     result: NDArray[Any],
@@ -24,7 +25,11 @@ def interpolate(
     first: int,
     end: int,
 ) -> None:
-    """Fill planes `first` to `end` of `result` and `result_valid`; compiled by numba."""
+    """Fill planes `first` to `end` of `result` and `result_valid`; compiled by numba.
+
+    `shifts` of shape (planes, j, i, 3) are added to the input index; without planes, none are.
+    """
+    bent = shifts.shape[0] > 0
     taps = order + 1
     before = 1 if order == 3 else 0
     weight = np.zeros((3, 4))
@@ -45,6 +50,8 @@ def interpolate(
                         + matrix[axis, 2] * i
                         + matrix[axis, 3]
                     )
+                    if bent:
+                        x += shifts[k - first, j, i, axis]
                     if n == 1:
                         if abs(x) > 0.5 + ON_LATTICE:
                             inside = False

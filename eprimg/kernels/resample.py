@@ -10,7 +10,6 @@ import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from itertools import product
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -18,9 +17,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from eprimg.errors import GeometryError, InputError
+from eprimg.kernels._resample_boxes import (
+    Bend,
+    level,
+    moved_distance,
+    output_box,
+    signed_distance,
+    slices,
+)
 from eprimg.kernels._resample_numba import interpolate
 
-__all__ = ["Resampled", "claimed_box", "resample_labels", "resample_map"]
+__all__ = ["Bend", "Resampled", "claimed_box", "resample_labels", "resample_map"]
 
 _F = TypeVar("_F", np.float32, np.float64)
 _I = TypeVar("_I", bound=np.integer)
@@ -32,8 +39,7 @@ _FEWEST_VOXELS = 20.0
 of 3.2 x 3.2 x 5 mm: Dice 1.00 without, 0.57 with the shift; 13 mm and more gain by it)."""
 _VOXELS_AT_ONCE = 200_000
 """Voxels between two calls of the progress function: some hundredths of a second."""
-# Signed distance outside the box of a label.
-_FAR_MM = -1e9
+_NO_SHIFTS = np.zeros((0, 0, 0, 3), dtype=np.float32)
 
 
 class Resampled(NamedTuple):
@@ -59,6 +65,7 @@ def resample_map(
     order: Literal[1, 3] = 3,
     valid: NDArray[np.bool_] | None = None,
     erode_valid: bool = True,
+    bend: Bend | None = None,
     progress: Callable[[float], object] | None = None,
 ) -> Resampled:
     """Interpolate a map at the voxel centres of another grid.
@@ -77,6 +84,8 @@ def resample_map(
         Voxels of the input that may be used.
     erode_valid : bool, optional
         Ask for valid voxels one step further than the 2x2x2 neighbours.
+    bend : Bend, optional
+        What a deformable transform adds to the matrix.
     progress : callable, optional
         Called with the finished share between pieces of the work; what it raises ends it.
 
@@ -160,8 +169,13 @@ def resample_map(
     for first in range(0, shape[0], planes):
         tell(0.4 + 0.6 * first / shape[0])
         end = min(first + planes, shape[0])
+        shifts = _NO_SHIFTS
+        if bend is not None:
+            found = bend.shifts((first, 0, 0), (end, shape[1], shape[2]))
+            shifts = np.ascontiguousarray(found, dtype=np.float32)
         interpolation(
-            coefficients, samples, good, matrix, order, erode, result, result_valid, first, end
+            *(coefficients, samples, good, matrix, shifts, order, erode),
+            *(result, result_valid, first, end),
         )
     return Resampled(result, result_valid)
 
@@ -176,6 +190,7 @@ def resample_labels(
     keep_volume: bool = False,
     boxes: Mapping[int, tuple[slice, ...]] | None = None,
     window: tuple[slice, ...] | None = None,
+    bend: Bend | None = None,
 ) -> NDArray[_I]:
     """Bring labels to another grid.
 
@@ -200,6 +215,8 @@ def resample_labels(
     window : tuple of slice, optional
         Part of the output that is wanted; the values are those of the whole output there.  The
         whole when left out.
+    bend : Bend, optional
+        What a deformable transform adds to the matrix; with "signed-distance" only.
 
     Returns
     -------
@@ -249,7 +266,7 @@ def resample_labels(
             value=str(labels.dtype),
             action="Use 0 for background and positive numbers for regions.",
         )
-    if method == "nearest" and boxes is None and window is None:
+    if method == "nearest" and boxes is None and window is None and bend is None:
         # grid-constant: a voxel reaches half a voxel beyond its centre, also at the border.
         nearest: NDArray[_I] = ndimage.affine_transform(
             labels,
@@ -264,7 +281,7 @@ def resample_labels(
         return nearest
     if method != "signed-distance":
         raise InputError(
-            "The method must be signed-distance or nearest (and that for all labels at once).",
+            "The method must be signed-distance, or nearest for all labels at once and unbent.",
             code="E_ARGUMENT",
             where="method",
             value=method,
@@ -285,32 +302,23 @@ def resample_labels(
         found = enumerate(ndimage.find_objects(labels), start=1)
         boxes = {label: box for label, box in found if box is not None}
     for label, box in sorted(boxes.items()):
-        low, high = _output_box(box, inverse)
+        low, high = output_box(box, inverse, bend)
         start, stop = np.maximum(low, first), np.minimum(high, end)
         if np.any(start >= stop):
             continue
         if not keep_volume:
             # The same in every window: rounding depends on where the interpolation starts.
             low, high = np.maximum(low, 0), np.minimum(high, shape)
-        distance = _signed_distance(labels, label, box, spacing)
+        distance = signed_distance(labels, label, box, spacing)
         local = matrix.copy()
         local[:3, 3] += matrix[:3, :3] @ low - np.asarray([b.start - 2 for b in box])
-        moved = ndimage.affine_transform(
-            distance,
-            local,
-            output_shape=tuple(int(n) for n in high - low),
-            order=1,
-            mode="constant",
-            cval=_FAR_MM,
-            output=np.float32,
-            prefilter=False,
-        )
+        moved, shrinks = moved_distance(distance, local, low, high, bend)
         if keep_volume:
-            wanted = np.count_nonzero(distance > 0) / abs(float(np.linalg.det(matrix[:3, :3])))
+            wanted = np.count_nonzero(distance > 0) / shrinks
             if wanted >= _FEWEST_VOXELS or not (moved > 0).any():
-                moved -= np.float32(_level(moved, wanted, 0.5 * float(spacing.min())))
-        moved = moved[_slices(start - low, stop - low)]
-        target = _slices(start - first, stop - first)
+                moved -= np.float32(level(moved, wanted, 0.5 * float(spacing.min())))
+        moved = moved[slices(start - low, stop - low)]
+        target = slices(start - first, stop - first)
         there, highest, edge = result[target], best[target], seam[target]
         wins = moved > np.maximum(highest, eps)
         there[wins] = label
@@ -323,7 +331,11 @@ def resample_labels(
 
 
 def claimed_box(
-    box: tuple[slice, ...], *, output_to_input: ArrayLike, output_shape: Sequence[int]
+    box: tuple[slice, ...],
+    *,
+    output_to_input: ArrayLike,
+    output_shape: Sequence[int],
+    bend: Bend | None = None,
 ) -> tuple[slice, ...] | None:
     """Return the part of the output outside of which `resample_labels` gives a label no voxel.
 
@@ -335,52 +347,18 @@ def claimed_box(
         As in `resample_labels`.
     output_shape : sequence of int, shape (3,)
         As in `resample_labels`.
+    bend : Bend, optional
+        As in `resample_labels`.
 
     Returns
     -------
     tuple of slice or None
         None when that part is empty.
     """
-    low, high = _output_box(box, np.linalg.inv(np.asarray(output_to_input, dtype=np.float64)))
+    inverse = np.linalg.inv(np.asarray(output_to_input, dtype=np.float64))
+    low, high = output_box(box, inverse, bend)
     start, stop = np.maximum(low, 0), np.minimum(high, np.asarray(output_shape))
-    return None if np.any(start >= stop) else _slices(start, stop)
-
-
-def _slices(start: NDArray[np.int64], stop: NDArray[np.int64]) -> tuple[slice, ...]:
-    return tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
-
-
-def _signed_distance(
-    labels: NDArray[_I], label: int, box: tuple[slice, ...], spacing: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Signed distance in mm of one label in its box with a margin of two voxels."""
-    shape = tuple(b.stop - b.start + 4 for b in box)
-    inside = np.zeros(shape, dtype=np.bool_)
-    inside[2:-2, 2:-2, 2:-2] = labels[box] == label
-    signed: NDArray[np.float32] = ndimage.distance_transform_edt(inside, sampling=spacing).astype(
-        np.float32
-    )
-    signed -= ndimage.distance_transform_edt(~inside, sampling=spacing)
-    return signed
-
-
-def _output_box(
-    box: tuple[slice, ...], inverse: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and end index of the output voxels that can fall into the box and one voxel around."""
-    corners = np.asarray(list(product(*((b.start - 1.0, float(b.stop)) for b in box))))
-    mapped = corners @ inverse[:3, :3].T + inverse[:3, 3]
-    low = np.floor(mapped.min(axis=0)).astype(np.int64)
-    return low, np.ceil(mapped.max(axis=0)).astype(np.int64) + 1
-
-
-def _level(distance: NDArray[np.float32], wanted: float, largest_step_mm: float) -> float:
-    """Level above which the count of voxels is nearest to the wanted one, at least one voxel."""
-    levels, counts = np.unique(distance, return_counts=True)
-    last = levels.size - 1 - int(np.argmin(np.abs(np.cumsum(counts[::-1]) - wanted)))
-    below = levels[last - 1] if last > 0 else -np.inf
-    # Halfway to the next voxel, but not so far that a lone voxel would outweigh other labels.
-    return float(levels[last]) - min(0.5 * float(levels[last] - below), largest_step_mm)
+    return None if np.any(start >= stop) else slices(start, stop)
 
 
 def _grid(

@@ -50,6 +50,7 @@ def resampled_mean_weights(
     output_to_input: ArrayLike,
     input_shape: Sequence[int],
     order: Literal[1, 3] = 3,
+    shifts: NDArray[np.floating[Any]] | None = None,
 ) -> MeanWeights:
     """Weigh the input voxels in the mean of the map that `resample_map` makes of them.
 
@@ -63,6 +64,8 @@ def resampled_mean_weights(
         Shape (k, j, i) of the input grid.
     order : {3, 1}, optional
         3: cubic B-spline through the samples, mirrored at the border; 1: linear.
+    shifts : ndarray of float, shape (n, 3), optional
+        What a deformable transform adds to the input index of each output voxel.
 
     Returns
     -------
@@ -108,6 +111,8 @@ def resampled_mean_weights(
     matrix = np.asarray(output_to_input, dtype=np.float64)
     last = np.asarray(input_shape, dtype=np.float64) - 1.0
     positions = where @ matrix[:3, :3].T + matrix[:3, 3]
+    if shifts is not None:
+        positions = positions + shifts
     slack = np.where(last == 0.0, 0.5, 0.0) + _ON_LATTICE
     if np.any(positions < -slack) or np.any(positions > last + slack):
         raise GeometryError(

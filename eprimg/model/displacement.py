@@ -19,7 +19,7 @@ _AT_ONCE = 500_000
 """Points interpolated at a time: bounds the memory to some tens of megabytes."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, weakref_slot=True)
 class Displacement:
     """Shifts of points, linear between the nodes of a grid.
 

@@ -239,6 +239,7 @@ def sample_plane(
     """
     frame = plane.frame_of_reference
     to_grid = np.linalg.inv(grid.affine).astype(np.float64)
+    bend = transform.displacement if transform is not None else None
     if transform is not None:
         if transform.from_frame != frame:
             raise _frame_error(transform.from_frame, frame)
@@ -246,6 +247,9 @@ def sample_plane(
     if frame != grid.frame_of_reference:
         raise _frame_error(frame, grid.frame_of_reference)
     index = _indices(plane, to_grid, offset_mm)
+    if bend is not None:
+        points = np.moveaxis(_indices(plane, np.eye(4), offset_mm), 0, -1)
+        index += np.moveaxis(bend.at(points) @ to_grid[:3, :3].T, -1, 0)
     shown = np.full(plane.shape, np.nan)
     inside = np.ones(plane.shape, dtype=np.bool_)
     for axis, size in enumerate(grid.shape):
@@ -253,7 +257,7 @@ def sample_plane(
     if not inside.any():
         return shown
     # Only the part of the volume that the plane crosses is touched: planes are many, volumes big.
-    corners = index[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    corners = index[:, [0, 0, -1, -1], [0, -1, 0, -1]] if bend is None else index.reshape(3, -1)
     low = np.clip(np.floor(corners.min(axis=1)).astype(int) - 1, 0, np.array(grid.shape) - 1)
     high = np.clip(np.ceil(corners.max(axis=1)).astype(int) + 2, low + 1, grid.shape)
     box = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
@@ -332,7 +336,10 @@ def bounds_mm(
     for grid, transform in grids:
         ends = np.array(np.meshgrid(*[(-0.5, n - 0.5) for n in grid.shape], indexing="ij"))
         points = grid.index_to_lps_mm(ends.reshape(3, -1).T)
-        corners.append(points if transform is None else transform.inverse().apply(points))
+        if transform is not None:  # a frame for pictures: bending by millimetres does not count
+            back = Transform(transform.matrix, transform.from_frame, transform.to_frame).inverse()
+            points = back.apply(points)
+        corners.append(points)
     every = np.concatenate(corners)
     return every.min(axis=0), every.max(axis=0)
 

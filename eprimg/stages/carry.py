@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from eprimg.errors import GeometryError, InputError
 from eprimg.kernels.label_boxes import Box, label_boxes
-from eprimg.kernels.resample import claimed_box, resample_labels, resample_map
+from eprimg.kernels.resample import Bend, claimed_box, resample_labels, resample_map
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration, Transform
+from eprimg.stages._carry_bend import bend_of
 from eprimg.stages.region_voxels import RegionVoxels
 
 __all__ = [
@@ -159,12 +160,14 @@ def carry_map(
     """
     tell = progress or (lambda share: None)
     matrix = output_to_input(grid, native.grid, transform)
+    bend = bend_of(grid, native.grid, transform)
     moved = resample_map(
         native.values,
         output_to_input=matrix,
         output_shape=grid.shape,
         order=3 if order == 3 else 1,
         valid=native.valid,
+        bend=bend,
         progress=lambda share: tell(0.5 * share),
     )
     error = None
@@ -179,6 +182,7 @@ def carry_map(
                     output_shape=grid.shape,
                     order=1,
                     valid=usable,
+                    bend=bend,
                     progress=lambda share: tell(0.5 + 0.5 * share),
                 ).values
             )
@@ -223,7 +227,8 @@ def carry_labels(
     ndarray of int32
         Labels on ``target``.
     """
-    matrix, same_lattice = _lattice(output_to_input(target, source, transform))
+    bend = bend_of(target, source, transform)
+    matrix, same_lattice = _lattice(output_to_input(target, source, transform), bend)
     return resample_labels(
         np.ascontiguousarray(labels, dtype=np.int32),
         output_to_input=matrix,
@@ -231,14 +236,17 @@ def carry_labels(
         input_spacing_mm=source.spacing_mm,
         method="nearest" if same_lattice else "signed-distance",
         keep_volume=not same_lattice,
+        bend=bend,
     )
 
 
-def _lattice(matrix: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], bool]:
+def _lattice(
+    matrix: npt.NDArray[np.float64], bend: Bend | None
+) -> tuple[npt.NDArray[np.float64], bool]:
     """Tell one lattice, as in a segmentation that stores only its occupied slices: copy exactly."""
     whole = np.eye(4)
     whole[:3, 3] = np.round(matrix[:3, 3])
-    same = bool(np.abs(matrix - whole).max() < _ON_LATTICE)
+    same = bend is None and bool(np.abs(matrix - whole).max() < _ON_LATTICE)
     return (whole if same else matrix), same
 
 
@@ -258,13 +266,17 @@ class Carrier:
     ----------
     matrix : ndarray, shape (4, 4)
         From indices of the target to indices of the regions' grid.
+    key : tuple of bytes and Displacement or None
+        Tells one transform from another: fields by their identity.
     """
 
     def __init__(self, regions: RegionVoxels, target: Grid, transform: Transform) -> None:
         self._regions = regions
         self._target = target
         found = output_to_input(target, regions.lesions.grid, transform)
-        self.matrix, self._same_lattice = _lattice(found)
+        self._bend = bend_of(target, regions.lesions.grid, transform)
+        self.matrix, self._same_lattice = _lattice(found, self._bend)
+        self.key = (self.matrix.tobytes(), transform.displacement)
 
     def claim(self, number: int) -> Box | None:
         """Return the part of the target outside of which a region gets no voxel.
@@ -282,7 +294,12 @@ class Carrier:
         box = self._regions.boxes.get(number)
         if box is None:
             return None
-        claim = claimed_box(box, output_to_input=self.matrix, output_shape=self._target.shape)
+        claim = claimed_box(
+            box,
+            output_to_input=self.matrix,
+            output_shape=self._target.shape,
+            bend=self._bend,
+        )
         if claim is None:
             return None
         k, j, i = claim
@@ -314,6 +331,7 @@ class Carrier:
                 keep_volume=True,
                 boxes=boxes,
                 window=window,
+                bend=self._bend,
             )
         shift = self.matrix[:3, 3].astype(int)
         carried = np.zeros([w.stop - w.start for w in window], dtype=lesions.labels.dtype)

@@ -11,6 +11,7 @@ from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet, Measurement
 from eprimg.model.study import Series, Study
 from eprimg.model.transform import Registration, Transform
+from eprimg.stages._carry_bend import inverse_of, shifts_at
 from eprimg.stages.carry import output_to_input, transform_to
 from eprimg.stages.numbers import NAN, Kept, Numbers, find_number
 from eprimg.stages.region_voxels import RegionVoxels
@@ -70,6 +71,7 @@ def covered_shares(
         corner = [b.start for b in regions.boxes[number]]
         index = np.argwhere(regions.inside(number)) + corner
         there = index @ matrix[:3, :3].T + matrix[:3, 3]
+        there += shifts_at(index, regions.lesions.grid, target, transform)
         inside = np.all((there >= -0.5 - _TOLERANCE) & (there <= last + _TOLERANCE), axis=1)
         shares[number] = (float(np.count_nonzero(inside) / inside.size), int(inside.size))
     return shares
@@ -120,7 +122,7 @@ def measure_coverage(
             back = transform_to(study, registrations, other)
             there = [n for n in numbers if drawn.on.get(n) == key]
             if back is not None:
-                through = back.inverse().then(to_series)
+                through = inverse_of(back).then(to_series)
                 of_mask[key] = covered_shares(drawn_voxels(key), series.grid, through, there)
             else:
                 of_mask[""] |= covered_shares(regions, series.grid, to_series, there)

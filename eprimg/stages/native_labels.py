@@ -18,6 +18,7 @@ from eprimg.kernels.label_boxes import Box, boxes_meet, joined_box, label_boxes
 from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.model.study import Series, Study
 from eprimg.model.transform import Registration
+from eprimg.stages._carry_bend import inverse_of
 from eprimg.stages.carry import Carrier, transform_to
 from eprimg.stages.region_voxels import RegionVoxels
 
@@ -48,7 +49,7 @@ class _Layers:
     """Where a carried region can have voxels."""
     state: Mapping[int, tuple[str, int, bool]]
     """Outline, rank, and whether it was drawn there, by region."""
-    matrix: bytes
+    matrix: object
     drawn: LesionSet | None
 
     def __repr__(self) -> str:
@@ -100,7 +101,7 @@ def native_voxels(
         return None
     carrier = None
     if transform is not None:
-        carrier = Carrier(regions, series.grid, transform.inverse())
+        carrier = Carrier(regions, series.grid, inverse_of(transform))
     state = {
         r.id: (outlines.get(str(r.id), ""), _RANK[r.role], r.id in held) for r in lesions.regions
     }
@@ -162,8 +163,8 @@ class _Work:
     carrier: Carrier | None
 
     @property
-    def matrix(self) -> bytes:
-        return b"" if self.carrier is None else self.carrier.matrix.tobytes()
+    def matrix(self) -> object:
+        return None if self.carrier is None else self.carrier.key
 
     def whole(self, state: Mapping[int, tuple[str, int, bool]]) -> _Layers:
         """Make everything."""

@@ -178,7 +178,7 @@ def _pair(
     )
 
     def made(matrix: npt.NDArray[np.float64], engine: str, note: str, good: bool) -> Registration:
-        transform = Transform(matrix, *frames)
+        transform = Transform(matrix, *frames, result.displacement)
         return Registration(
             fixed.key, moving.key, transform, engine, settings, qc, good, note, tuple(doubts)
         )

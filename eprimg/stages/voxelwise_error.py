@@ -12,6 +12,7 @@ from eprimg.kernels.resampled_mean import resampled_mean_error, resampled_mean_w
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Study
 from eprimg.model.transform import Registration
+from eprimg.stages._carry_bend import shifts_at
 from eprimg.stages.carry import output_to_input, transform_to
 from eprimg.stages.numbers import NAN
 from eprimg.stages.region_voxels import RegionVoxels
@@ -112,6 +113,7 @@ class VoxelwiseErrors:
         found = resampled_mean_weights(
             where,
             output_to_input=output_to_input(change.grid, native.grid, transform),
+            shifts=shifts_at(where, change.grid, native.grid, transform),
             input_shape=native.grid.shape,
             order=3 if self._order == 3 else 1,
         )

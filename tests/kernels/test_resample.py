@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -114,7 +115,8 @@ def test_compiled_equals_plain_python() -> None:
         results = []
         for function in (interpolate, kernel._compiled_interpolation()):
             values, valid = np.full((4, 5, 4), np.nan), np.zeros((4, 5, 4), dtype=bool)
-            function(samples, samples, good, MATRICES[0], order, erode, values, valid, 0, 4)
+            shifts = np.zeros((0, 0, 0, 3), dtype=np.float32)
+            function(samples, samples, good, MATRICES[0], shifts, order, erode, values, valid, 0, 4)
             results.append((values, valid))
         np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-13)
         np.testing.assert_array_equal(results[0][1], results[1][1])
@@ -540,3 +542,66 @@ def test_a_stopped_resampling_says_so() -> None:
             progress=stop,
         )
     assert len(heard) == 3
+
+
+def wave(low: Sequence[int], high: Sequence[int]) -> np.ndarray:
+    """Shift of half a voxel along i that follows k, and of a third along k that follows j."""
+    k, j, i = np.indices([b - a for a, b in zip(low, high, strict=True)]) + np.reshape(
+        low, (3, 1, 1, 1)
+    )
+    return np.stack([0.3 * np.sin(0.5 * j), 0.0 * k, 0.5 * np.cos(0.4 * k) + 0.0 * i], axis=-1)
+
+
+WAVE = kernel.Bend(wave, np.array([0.3, 0.0, 0.5]))
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_a_bent_lattice_reads_where_the_shifts_lead(order: int) -> None:
+    """A straight ramp is exact for both orders: the value is the index that was asked for."""
+    k, j, i = np.indices((12, 14, 16), dtype=float)
+    ramp = 2.0 * k - 3.0 * j + 5.0 * i
+    moved = resample_map(
+        ramp, output_to_input=np.eye(4), output_shape=ramp.shape, order=order, bend=WAVE
+    )
+    shift = wave((0, 0, 0), ramp.shape)
+    expected = ramp + 2.0 * shift[..., 0] + 5.0 * shift[..., 2]
+    inner = (slice(3, -3),) * 3
+    # The cubic spline is mirrored at the border, so a ramp bends there; inside it decays fast.
+    tolerance = 1e-6 if order == 1 else 0.15  # shifts are of single precision
+    assert moved.valid[inner].all()
+    np.testing.assert_allclose(moved.values[inner], expected[inner], atol=tolerance)
+
+
+def test_bent_labels_follow_a_ball_and_keep_its_stretched_volume() -> None:
+    k, j, i = np.indices((24, 24, 24), dtype=float)
+    ball = ((k - 11) ** 2 + (j - 12) ** 2 + (i - 10) ** 2 <= 36).astype(np.int16)
+
+    def stretch(low: Sequence[int], high: Sequence[int]) -> np.ndarray:
+        """Output index x reads input 12 + (x - 12) / 1.25 along i: a ball 1.25 times as long."""
+        index = np.indices([b - a for a, b in zip(low, high, strict=True)])[2] + low[2]
+        shift = np.zeros((*index.shape, 3))
+        shift[..., 2] = (12 + (index - 12) / 1.25) - index
+        return shift
+
+    bend = kernel.Bend(stretch, np.array([0.0, 0.0, 3.0]))
+    moved = resample_labels(
+        ball,
+        output_to_input=np.eye(4),
+        output_shape=ball.shape,
+        input_spacing_mm=(1.0, 1.0, 1.0),
+        keep_volume=True,
+        bend=bend,
+    )
+    assert np.count_nonzero(moved) == pytest.approx(1.25 * np.count_nonzero(ball), rel=0.03)
+    centre = np.argwhere(moved).mean(axis=0)
+    assert centre == pytest.approx((11, 12, 12 + (10 - 12) * 1.25), abs=0.1)
+    box = kernel.claimed_box(
+        (slice(5, 18), slice(6, 19), slice(4, 17)),
+        output_to_input=np.eye(4),
+        output_shape=ball.shape,
+        bend=bend,
+    )
+    assert box is not None
+    outside = moved.copy()
+    outside[box] = 0
+    assert not outside.any()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from eprimg.model.displacement import Displacement
 from eprimg.model.grid import Grid
 from eprimg.model.transform import Transform
 from napari_eprimg.view.display import display_grid, part_of, show_on, shown_box
@@ -99,6 +100,25 @@ def test_a_transform_carries_values_into_the_frame_of_the_display() -> None:
     assert np.isnan(shown[8:]).all()
     assert np.isnan(shown[:, :, 7:]).all()
     assert np.isfinite(shown[:8, :, :7]).all()
+
+
+def test_a_field_that_is_the_same_everywhere_carries_like_a_shift() -> None:
+    affine = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [2, 0, 0, 0], [0, 0, 0, 1]], dtype=float)
+    source, reference = Grid((10, 10, 10), affine, "1.2"), Grid((10, 10, 10), affine, "1.1")
+    box = np.diag([100.0, 100.0, 100.0, 1.0])
+    box[:3, 3] = -50.0
+    vectors = np.zeros((2, 2, 2, 3), dtype=np.float32)
+    vectors[...] = (3.0, 0.0, 4.0)
+    bent = Transform(np.eye(4), "1.1", "1.2", Displacement(vectors, Grid((2, 2, 2), box, "1.1")))
+    shift = np.eye(4)
+    shift[0, 3], shift[2, 3] = 3.0, 4.0
+    values = np.arange(1000, dtype=np.float32).reshape(10, 10, 10)
+    shown = [
+        show_on(values, source, display_grid(reference), outside=np.nan, transform=way)
+        for way in (bent, Transform(shift, "1.1", "1.2"))
+    ]
+    assert np.isfinite(shown[0]).sum() == 8 * 10 * 7
+    np.testing.assert_array_equal(shown[0], shown[1])
 
 
 def test_a_part_of_a_display_grid_shows_the_same_voxels() -> None:

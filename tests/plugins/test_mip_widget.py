@@ -154,7 +154,8 @@ def test_the_region_of_a_pixel_is_the_one_of_the_voxel_that_made_it() -> None:
     work.run()
     made, _ = work.made
     way = way_to_map(case, work.source)
-    shown = region_picture(made, 0, case.lesions, way)
+    assert way is not None
+    shown = region_picture(made, 0, case.lesions, way.inverse())
     hot = made.pictures[0] >= 7.9
     assert set(np.unique(shown[hot])) == {1, 2}
     assert (shown[made.pictures[0] <= 1] == 0).all()

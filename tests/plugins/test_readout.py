@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eprimg.model.displacement import Displacement
 from eprimg.model.grid import Grid
 from eprimg.model.maps import QuantityMap
 from eprimg.model.transform import Registration, Transform
@@ -48,6 +49,14 @@ def test_every_voxel_near_a_point_is_found_on_the_native_grid() -> None:
     moved = Registration(
         "mr_pre", "pet", Transform(matrix, marked.FRAME, marked.PET_FRAME), "by hand"
     )
+    box = np.diag([400.0, 400.0, 400.0, 1.0])
+    box[:3, 3] = -200.0
+    vectors = np.zeros((2, 2, 2, 3), dtype=np.float32)
+    vectors[...] = (7, -3, 11)
+    # the same shift, told by a field
+    field = Displacement(vectors, Grid((2, 2, 2), box, marked.FRAME))
+    bent = replace(moved, transform=Transform(np.eye(4), marked.FRAME, marked.PET_FRAME, field))
+    bent_case = replace(marked.case(), maps={"suvbw": native}, registrations=(bent,))
     case = replace(marked.case(), maps={"suvbw": native}, registrations=(moved,))
     reader = PointReader(case)
     for k, j, i in ((0, 0, 0), (25, 26, 27), (12, 3, 20)):
@@ -55,6 +64,8 @@ def test_every_voxel_near_a_point_is_found_on_the_native_grid() -> None:
         read = _value(reader.at((head + 1.9, posterior - 1.4, left + 1.2)), "suvbw")
         assert read.index == (k, j, i)
         assert read.value == values[k, j, i]
+        same = PointReader(bent_case).at((head + 1.9, posterior - 1.4, left + 1.2))
+        assert _value(same, "suvbw").index == (k, j, i)
 
 
 def test_a_voxel_without_value_says_why() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eprimg.errors import GeometryError
+from eprimg.model.displacement import Displacement
 from eprimg.model.grid import Grid
 from eprimg.model.transform import Transform
 from eprimg.report.planes import (
@@ -167,3 +168,23 @@ def test_bounds_are_taken_back_to_the_reference_frame() -> None:
     low, high = bounds_mm([(grid, Transform(shift, FRAME, "9.9"))])
     np.testing.assert_allclose(low, (-105, -5, -5))
     np.testing.assert_allclose(high, (-85, 15, 15))
+
+
+def test_a_field_that_is_the_same_everywhere_is_a_shift() -> None:
+    grid = oblique_grid("9.9")
+    field = np.zeros((2, 2, 2, 3), dtype=np.float32)
+    field[...] = (12, -5, 3)
+    low = np.diag([400.0, 400.0, 400.0, 1.0])
+    low[:3, 3] = -200.0
+    whole = Displacement(field, Grid((2, 2, 2), low, FRAME))
+    shift = np.eye(4)
+    shift[:3, 3] = (12, -5, 3)
+    plane = make_plane("coronal", (0, 0, 0), frame_of_reference=FRAME, width_mm=90, height_mm=90)
+    values = ball(grid, (20, 0, 0))
+    expected = sample_plane(values, grid, plane, transform=Transform(shift, FRAME, "9.9"))
+    bent = Transform(np.eye(4), FRAME, "9.9", whole)
+    found = sample_plane(values, grid, plane, transform=bent)
+    assert np.nanmax(expected) > 0.9
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    low_corner, _ = bounds_mm([(grid, bent)])
+    assert np.isfinite(low_corner).all()

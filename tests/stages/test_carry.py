@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from eprimg.errors import GeometryError
+from eprimg.model.displacement import Displacement
+from eprimg.model.grid import Grid
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Role, Study
 from eprimg.model.transform import Transform
 from eprimg.quantities import quantity
+from eprimg.stages._carry_bend import inverse_of
 from eprimg.stages.carry import (
     carry_labels,
     carry_map,
@@ -124,3 +127,51 @@ def test_what_lies_outside_is_not_squeezed_into_the_field_of_view(scene):
     half = scene.grid("b", shape=(12, 20, 24), origin=(0.5, 0.5, -24.0))
     carried = carry_labels(labels, scene.grid("a"), half, shifted((0, 0, 0), "b", "a"))
     assert np.count_nonzero(carried) == pytest.approx(50, abs=5)
+
+
+def bent(millimetres, start="a", end="b"):
+    """Shift with a bump of 5 mm along x in the middle of the scene."""
+    lattice = Grid((9, 9, 9), np.diag([8.0, 8.0, 8.0, 1.0])[[2, 1, 0, 3]], start)
+    index = np.moveaxis(np.indices(lattice.shape, dtype=float), 0, -1)
+    vectors = np.zeros((9, 9, 9, 3))
+    vectors[..., 0] = 5.0 * np.prod(np.sin(np.pi * index / 8) ** 2, axis=-1)
+    matrix = shifted(millimetres).matrix
+    return Transform(matrix, start, end, Displacement(vectors.astype(np.float32), lattice))
+
+
+def test_maps_labels_and_counts_follow_a_bent_transform(scene):
+    """Every route agrees with points that the transform itself moves."""
+    transform = bent((6.0, 0.0, 0.0))
+    source, target = scene.grid("b"), scene.grid("a")
+    ramp = source.index_to_lps_mm(np.moveaxis(np.indices(scene.shape), 0, -1))[..., 0]
+    native = QuantityMap(
+        ramp, source, quantity("r2star"), np.ones(scene.shape, dtype=bool), "test."
+    )
+    moved = carry_map(native, target, transform, order=1)
+    points = target.index_to_lps_mm(np.moveaxis(np.indices(scene.shape), 0, -1))
+    there = transform.apply(points)
+    assert np.abs(there[..., 0] - points[..., 0] - 6.0).max() > 3.0
+    valid = moved.valid
+    assert valid.mean() > 0.5
+    np.testing.assert_allclose(moved.values[valid], there[valid][:, 0], atol=1e-3)
+    labels = np.zeros(scene.shape, dtype=np.int32)
+    middle = tuple(slice(n // 2 - 3, n // 2 + 3) for n in scene.shape)
+    labels[middle] = 4
+    carried = carry_labels(labels, source, target, transform)
+    index = np.rint(source.lps_mm_to_index(there)).astype(int)
+    inside = ((index >= 0) & (index < scene.shape)).all(axis=-1)
+    nearest = np.zeros(scene.shape, dtype=np.int32)
+    nearest[inside] = labels[tuple(index[inside].T)]
+    both = np.count_nonzero((nearest > 0) & (carried > 0))
+    dice = 2 * both / (np.count_nonzero(nearest) + np.count_nonzero(carried))
+    assert dice > 0.9
+    plain = carry_labels(labels, source, target, shifted((6.0, 0.0, 0.0)))
+    assert np.count_nonzero(plain != carried) > 10
+
+
+def test_the_way_back_is_found_once_per_field():
+    transform = bent((6.0, 0.0, 0.0))
+    assert inverse_of(transform) is inverse_of(transform)
+    points = np.array([[30.0, 30.0, 30.0], [20.0, 40.0, 25.0]])
+    back = inverse_of(transform).apply(transform.apply(points))
+    np.testing.assert_allclose(back, points, atol=0.3)

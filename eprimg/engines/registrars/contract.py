@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from eprimg.model.displacement import Displacement
 from eprimg.model.transform import Transform
 from eprimg.model.volume import Volume
 
@@ -23,7 +24,7 @@ ShouldStop = Callable[[], bool]
 
 @dataclass(frozen=True, eq=False, slots=True)
 class RegistrarResult:
-    """An estimated rigid alignment.
+    """An estimated alignment.
 
     Parameters
     ----------
@@ -47,6 +48,8 @@ class RegistrarResult:
         Movement of the field of view's centre by the second pass; NaN when there was none.
     polish_kept : bool
         Whether the second pass was kept.
+    displacement : Displacement or None
+        What a deformable engine adds, in the fixed frame: a point p goes to ``matrix (p + u(p))``.
     """
 
     matrix: npt.NDArray[np.float64]
@@ -58,6 +61,7 @@ class RegistrarResult:
     seconds: float = float("nan")
     polish_moved_mm: float = float("nan")
     polish_kept: bool = False
+    displacement: Displacement | None = None
 
 
 class Registrar(Protocol):

@@ -116,7 +116,8 @@ def show_on(
         ``values``, and then it cannot be written.
     """
     steps, first = _display_to_source(grid, target, transform)
-    turned = _only_turned(values, steps, first, target, outside)
+    bend = transform.displacement if transform is not None else None
+    turned = None if bend is not None else _only_turned(values, steps, first, target, outside)
     if turned is not None:
         return turned
     last = np.array(grid.shape) - 1
@@ -124,7 +125,13 @@ def show_on(
     in_plane = np.indices(target.shape[1:], dtype=np.float64)
     plane = np.tensordot(steps[:, 1:], in_plane, axes=1) + first[:, None, None]
     for s in range(target.shape[0]):
-        nearest = np.rint(plane + s * steps[:, 0, None, None]).astype(np.intp)
+        exact = plane + s * steps[:, 0, None, None]
+        if bend is not None and transform is not None:
+            index = np.concatenate([np.full((1, *target.shape[1:]), s), in_plane])
+            spl = np.moveaxis(index, 0, -1) * target.spacing_mm + target.origin_mm
+            linear = np.linalg.inv(grid.affine)[:3, :3] @ transform.matrix[:3, :3]
+            exact = exact + np.moveaxis(bend.at(spl[..., ::-1]) @ linear.T, -1, 0)
+        nearest = np.rint(exact).astype(np.intp)
         inside = ((nearest >= 0) & (nearest <= last[:, None, None])).all(axis=0)
         k, j, i = nearest[:, inside]
         shown[s][inside] = values[k, j, i]

@@ -23,10 +23,11 @@ from qtpy.QtWidgets import (
 from eprimg.model.case import Case
 from eprimg.model.lesions import LesionSet
 from eprimg.model.maps import QuantityMap
+from eprimg.model.transform import Transform
 from napari_eprimg.lesions.tier_view import label_colours, scheme_by_key
 from napari_eprimg.view.canvas_marks import CanvasMarks
 from napari_eprimg.view.mip import Projections
-from napari_eprimg.view.mip_work import Matrix, ProjectionWork, pet_map, region_picture, way_to_map
+from napari_eprimg.view.mip_work import ProjectionWork, pet_map, region_picture, way_to_map
 from napari_eprimg.view.orientation import EdgeLetters, turned_letters
 from napari_eprimg.view.windows import dragged
 
@@ -61,7 +62,8 @@ class MipPane(QWidget):
         self._work: ProjectionWork | None = None
         self._source: QuantityMap | None = None
         self._values: npt.NDArray[Any] | None = None
-        self._to_map: Matrix | None = None
+        self._to_map: Transform | None = None
+        self._from_map: Transform | None = None
         self._labels_seen: LesionSet | None = None
         self._region_pictures: dict[int, npt.NDArray[Any]] = {}
         self._point: tuple[float, float, float] | None = None
@@ -150,6 +152,7 @@ class MipPane(QWidget):
         self._case = case
         source = None if case is None else pet_map(case)
         self._to_map = None if case is None or source is None else way_to_map(case, source)
+        self._from_map = None if self._to_map is None else self._to_map.inverse()
         if source is self._source:
             return
         self.cancel()
@@ -337,11 +340,11 @@ class MipPane(QWidget):
     def _show_regions(self, number: int) -> None:
         """Outline the regions whose voxels made the picture, in the colours of their tiers."""
         made, case = self.projections, self._case
-        if made is None or case is None or case.lesions is None or self._to_map is None:
+        if made is None or case is None or case.lesions is None or self._from_map is None:
             return
         shown = self._region_pictures.get(number)
         if shown is None:
-            shown = region_picture(made, number, case.lesions, self._to_map)
+            shown = region_picture(made, number, case.lesions, self._from_map)
             self._region_pictures[number] = shown
         if self.regions is None:
             self.regions = Labels(
@@ -370,7 +373,7 @@ class MipPane(QWidget):
         if made is None or self._point is None or self._to_map is None:
             return
         s, p, ell = self._point
-        moved = self._to_map @ np.array([ell, p, s, 1.0])
+        moved = self._to_map.apply((ell, p, s))
         at = (float(moved[2]), float(moved[1]), float(moved[0]))
         self.marks.set_point((at[0], made.across_mm(self.turn.value(), at)))
 
@@ -420,10 +423,10 @@ class MipPane(QWidget):
             Place in the picture.
         """
         made = self.projections
-        if made is None or self._to_map is None:
+        if made is None or self._from_map is None:
             return
         found = made.point_at(self.turn.value(), s_mm, across_mm, self._values)
         if found is not None:
             s, p, ell = found
-            there = np.linalg.inv(self._to_map) @ np.array([ell, p, s, 1.0])
+            there = self._from_map.apply((ell, p, s))
             self._reading.move_cursor((float(there[2]), float(there[1]), float(there[0])))

@@ -13,15 +13,15 @@ from eprimg.errors import Cancelled
 from eprimg.model.case import Case
 from eprimg.model.lesions import LesionSet
 from eprimg.model.maps import QuantityMap
+from eprimg.model.transform import Transform
 from eprimg.report.frames import reach, reference_grid
 from napari_eprimg.settings import plugin_settings
 from napari_eprimg.view.display import display_grid, show_on
 from napari_eprimg.view.layer_specs import smallest_type
 from napari_eprimg.view.mip import Projections, project
 
-__all__ = ["Matrix", "ProjectionWork", "pet_map", "region_picture", "way_to_map"]
+__all__ = ["ProjectionWork", "pet_map", "region_picture", "way_to_map"]
 
-Matrix = npt.NDArray[np.float64]
 
 _MAPS = ("suvbw", "pid_per_kg")
 
@@ -117,7 +117,7 @@ def pet_map(case: Case) -> QuantityMap | None:
     return next((case.maps[key] for key in _MAPS if key in case.maps), None)
 
 
-def way_to_map(case: Case, source: QuantityMap) -> Matrix | None:
+def way_to_map(case: Case, source: QuantityMap) -> Transform | None:
     """Find the way from the reference frame to the frame of a map.
 
     Parameters
@@ -129,19 +129,18 @@ def way_to_map(case: Case, source: QuantityMap) -> Matrix | None:
 
     Returns
     -------
-    ndarray, shape (4, 4) or None
-        Between LPS mm; None when no accepted registration leads there.
+    Transform or None
+        From the reference frame to that of the map; None when no accepted registration leads there.
     """
     reference = reference_grid(case)
     key = source.sources[0] if source.sources else ""
     if reference is None:
         return None
-    transform = reach(case, key, source.grid, reference.frame_of_reference)
-    return None if transform is None else np.asarray(transform.matrix)
+    return reach(case, key, source.grid, reference.frame_of_reference)
 
 
 def region_picture(
-    made: Projections, number: int, lesions: LesionSet, to_map: Matrix
+    made: Projections, number: int, lesions: LesionSet, from_map: Transform
 ) -> npt.NDArray[Any]:
     """Tell which lesion the voxel belongs to that made each pixel.
 
@@ -153,8 +152,8 @@ def region_picture(
         Which one.
     lesions : LesionSet
         Regions on the reference grid.
-    to_map : ndarray, shape (4, 4)
-        From LPS mm of the reference frame to the frame of the map.
+    from_map : Transform
+        From the frame of the map to the reference frame.
 
     Returns
     -------
@@ -164,8 +163,8 @@ def region_picture(
     """
     grid = made.grid
     spl = made.voxels(number) * np.array(grid.spacing_mm) + np.array(grid.origin_mm)
-    to_index = np.linalg.inv(lesions.grid.affine) @ np.linalg.inv(to_map)
-    index = np.rint(spl[..., ::-1] @ to_index[:3, :3].T + to_index[:3, 3]).astype(np.intp)
+    points = from_map.apply(spl[..., ::-1])
+    index = np.rint(lesions.grid.lps_mm_to_index(points)).astype(np.intp)
     inside = ((index >= 0) & (index < lesions.labels.shape)).all(axis=-1)
     inside &= made.pictures[number] > 0
     largest = max((r.id for r in lesions.regions), default=0)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eprimg.model.case import Case
+from eprimg.model.displacement import Displacement
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import Region
 from eprimg.model.maps import QuantityMap
@@ -132,6 +133,7 @@ class _Source:
     quantity: Quantity
     values: npt.NDArray[Any]
     to_index: npt.NDArray[np.float64] | None
+    bend: Displacement | None
     map: QuantityMap | None
     carried: QuantityMap | None = None
 
@@ -202,12 +204,12 @@ class PointReader:
         name = f"{values.quantity.name} {phase}".strip()
         # A change has two sources and lives on the reference grid only.
         source = values.sources[0] if len(values.sources) == 1 else ""
-        way = self._way(source, values.grid)
+        way, bend = self._way(source, values.grid)
         # Only where a change is shown beside its parts: there a reader subtracts.
         carried = self._case.registered.get(key) if "dr2star" in self._case.registered else None
         if carried is values or not key.startswith("r2star"):
             carried = None
-        return _Source(key, name, values.quantity, values.values, way, values, carried)
+        return _Source(key, name, values.quantity, values.values, way, bend, values, carried)
 
     def _of_series(self, series: Series) -> _Source:
         # a scanner's own SUV is no activity: the volume knows which of the two it holds
@@ -215,16 +217,19 @@ class PointReader:
         if series.role == "pet" and isinstance(series.pixels, Volume):
             kind = series.pixels.quantity
         phase = _PHASE.get(series.key.rpartition("_")[2], "")
-        way = self._way(series.key, series.grid)
-        return _Source(
-            series.key, f"{kind.name} {phase}".strip(), kind, first_echo(series), way, None
-        )
+        way, bend = self._way(series.key, series.grid)
+        name = f"{kind.name} {phase}".strip()
+        return _Source(series.key, name, kind, first_echo(series), way, bend, None)
 
-    def _way(self, source: str, grid: Grid) -> npt.NDArray[np.float64] | None:
+    def _way(
+        self, source: str, grid: Grid
+    ) -> tuple[npt.NDArray[np.float64] | None, Displacement | None]:
         if self._grid is None:
-            return None
+            return None, None
         transform = reach(self._case, source, grid, self._grid.frame_of_reference)
-        return None if transform is None else _to_index(grid, transform.matrix)
+        if transform is None:
+            return None, None
+        return _to_index(grid, transform.matrix), transform.displacement
 
 
 def _to_index(grid: Grid, matrix: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
@@ -251,7 +256,10 @@ def _read(source: _Source, point: npt.NDArray[np.float64]) -> ValueAt:
 
     if source.to_index is None:
         return nothing("not aligned")
-    index = _voxel(source.to_index, point, source.values.shape)
+    there = point
+    if source.bend is not None:
+        there = np.append(point[:3] + source.bend.at(point[2::-1])[::-1], 1.0)
+    index = _voxel(source.to_index, there, source.values.shape)
     if index is None:
         return nothing(OUTSIDE)
     value = float(source.values[index])
