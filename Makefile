@@ -84,7 +84,17 @@ wheel: dev
 	build/wheel/venv/bin/python -m pip --disable-pip-version-check install --quiet $(CONSTRAINTS) build/wheel/*.whl
 	cd build/wheel && venv/bin/eprimg demo --out demo
 
-test: lint unit docs wheel
+# Lint, documentation and wheel run beside the tests, which often wait for a window or a process; what
+# they say is shown when they are done.
+test: dev system
+	@mkdir -p build
+	@( $(MAKE) --no-print-directory lint docs wheel >build/checks.log 2>&1; \
+	   echo $$? >build/checks.result; cat build/checks.log ) & \
+	$(MAKE) --no-print-directory unit; unit=$$?; wait; \
+	checks=$$(cat build/checks.result); \
+	[ $$checks = 0 ] || echo "lint, documentation or wheel failed: build/checks.log"; \
+	[ $$unit = 0 ] || echo "tests failed"; \
+	[ $$unit = 0 ] && [ $$checks = 0 ]
 
 # The peers of the benchmarks are heavy, so they are installed only here.
 $(VENV)/installed-bench: $(VENV)/installed-dev
