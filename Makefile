@@ -112,13 +112,17 @@ bench-gui: dev system
 soak: dev
 	$(BIN)/python -m tests.soak
 
-validate: dev
+# With the peers, so that the side by side is whole.
+validate: $(VENV)/installed-bench
 	$(BIN)/python -m tests.kernels.r2star_reference_object
+	$(BIN)/python -m tests.validation.r2star_errors_page
+	$(BIN)/python -m tests.validation.r2star_peers_page
 	$(BIN)/python -m tests.validation.phantom_page
 	$(BIN)/python -m tests.validation.fat_water_page
 	$(BIN)/python -m tests.validation.partial_volume_page
 	$(BIN)/python -m tests.validation.kinetics_page
 	$(BIN)/python -m tests.validation.suv_page
+	$(BIN)/python -m tests.validation.accuracy_page
 
 clean:
 	rm -rf build docs/_build docs/reference/generated $(VENV)

@@ -155,7 +155,8 @@ def fit_r2star(
     * Where ``truncate`` leaves two echoes there is a value, but no standard error; where it leaves
       three, its choice of echoes is not in the error.
     * The standard error then only knows the scatter of the residuals, not this bias; with three or
-      four echoes it is itself very uncertain.
+      four echoes it is itself very uncertain.  Where it is known to be calibrated:
+      `eprimg.kernels.error_range.error_range`.
     * A rate far below ``1 / TE_last`` or above ``1 / TE_first`` rests on almost no decay, or on one
       or two echoes.
     * Fat, field gradients over a voxel and stimulated echoes are not mono-exponential; `r2` falls.

@@ -33,11 +33,14 @@ STATISTIC_WORDS: Final[Mapping[str, str]] = {
     "mean": "mean",
     "mean_partial_volume": "mean, corrected for partial volume",
     "mean_without_blood": "mean without blood",
+    "mean_fat_water": "mean, fat and water fitted",
     "median": "median",
+    "median_fat_water": "median, fat and water fitted",
     "max": "max",
     "peak": "peak (1 mL sphere)",
     "peak_partial_volume": "peak, corrected for partial volume",
     "sd": "standard deviation",
+    "sd_fat_water": "standard deviation, fat and water fitted",
     "registration_error_term": "error from registration",
     "p90_mean": "mean above 90th percentile",
     "volume": "volume",
@@ -192,6 +195,16 @@ class Row:
     notes: tuple[str, ...] = field(default=())
 
 
+_FAT_WATER_COLUMNS = tuple(
+    Column(title, f"{when}, {detail}", unit, key, (statistic,), source)
+    for when, source in (("before agent", "mr_pre"), ("after agent", "mr_post"))
+    for title, detail, unit, key, statistic in (
+        ("R2*", "fat-corrected, median", "1/s", "r2star", "median_fat_water"),
+        ("Fat fraction", "median", "%", "pdff", "median"),
+    )
+)
+"""Only where `fat_water.fit` was asked for and there were complex echoes."""
+
 _LESION_COLUMNS = (
     Column("Volume", "", "mL", "volume", ("volume", "mean")),
     Column("%ID/kg", "peak", "%ID/kg", "pid_per_kg", ("peak",)),
@@ -200,6 +213,7 @@ _LESION_COLUMNS = (
     Column("SUVbw", "max", "g/mL", "suvbw", ("max",), wide=True),
     Column("R2*", "before agent, median", "1/s", "r2star", ("median",), "mr_pre"),
     Column("R2*", "after agent, median", "1/s", "r2star", ("median",), "mr_post"),
+    *_FAT_WATER_COLUMNS,
     Column("ΔR2*", "median", "1/s", "dr2star", ("median",), "mr_post-mr_pre", False),
     Column("ΔR2*", "voxel-wise, median", "1/s", "dr2star", ("median",), "registered", wide=True),
     Column("Iron", "median", "mmol/L", "iron_concentration", ("median",)),
@@ -217,6 +231,7 @@ _ORGAN_COLUMNS = (
     Column("SUVbw", "mean", "g/mL", "suvbw", ("mean",)),
     Column("R2*", "before agent, median", "1/s", "r2star", ("median",), "mr_pre"),
     Column("R2*", "after agent, median", "1/s", "r2star", ("median",), "mr_post"),
+    *_FAT_WATER_COLUMNS,
     Column("ΔR2*", "median", "1/s", "dr2star", ("median",), "mr_post-mr_pre", False),
     Column("Iron", "median", "mmol/L", "iron_concentration", ("median",)),
 )

@@ -14,6 +14,7 @@ from eprimg.kernels.labels import LabelStatistics
 from eprimg.model.lesions import LesionSet, Measurement
 from eprimg.model.maps import QuantityMap
 from eprimg.stages.denominator import judge_denominator
+from eprimg.stages.error_range import ERROR_RANGE, ERROR_RANGE_REMARK, error_range_words
 from eprimg.stages.noise_floor import VoxelDoubts
 from eprimg.stages.numbers import NAN, Kept, Numbers, find_number
 from eprimg.stages.region_voxels import RegionVoxels
@@ -29,6 +30,8 @@ __all__ = [
 
 _MEDIAN_OVER_MEAN = math.sqrt(math.pi / 2)
 """Standard error of a median over that of a mean, for normal errors and many voxels."""
+
+_FIT_NOISE = "fit noise of the voxels, taken as independent; a lower bound"
 
 _TAIL_ERROR = "none: a mean above a quantile is raised by noise, and no repeatability is published"
 
@@ -91,6 +94,10 @@ def measure_r2star(
             else ""
         )
         error, covers = _mean_error(r2star, voxels, stats, number)
+        outside = ""
+        if covers == _FIT_NOISE and ERROR_RANGE in r2star.details:
+            outside = error_range_words(voxels.pick(r2star.details[ERROR_RANGE], number))
+            covers += f"; {ERROR_RANGE_REMARK}" if outside else ""
         for name, value, se, said in (
             ("median", stats.median[0], error * _MEDIAN_OVER_MEAN, covers),
             ("mean", stats.mean[0], error, covers),
@@ -105,8 +112,11 @@ def measure_r2star(
             ),
         ):
             used = int(stats.tail_count[0]) if name == tail_name else n
+            remark = "; ".join(x for x in (note, outside if said == covers else "") if x)
             measured.append(
-                Measurement("r2star", name, source, float(value), float(se), said, used, grid, note)
+                Measurement(
+                    "r2star", name, source, float(value), float(se), said, used, grid, remark
+                )
             )
 
 
@@ -200,9 +210,7 @@ def _mean_error(
         picked = voxels.pick(r2star.standard_error, number)
         errors = np.asarray(picked[valid], dtype=np.float64)
         if errors.size and np.isfinite(errors).all():
-            return float(np.sqrt(np.sum(errors**2)) / errors.size), (
-                "fit noise of the voxels, taken as independent; a lower bound"
-            )
+            return float(np.sqrt(np.sum(errors**2)) / errors.size), _FIT_NOISE
     if n > 1:
         return float(stats.sd[0] / math.sqrt(n)), (
             "spread of the voxels over the root of their number (the fit gives no error in every "
@@ -305,11 +313,11 @@ def _voxelwise(
         n = 0 if stats is None else int(stats.n_valid[0])
         note = "" if n else "no valid voxel of the registered ΔR2* map in the region"
         found = (NAN, NAN) if stats is None or not n else (stats.median[0], stats.mean[0])
-        error, covers = NAN, "none: nothing was measured"
+        error, covers, outside = NAN, "none: nothing was measured", ""
         if stats is not None and n:
             covers = "none: the native maps were not given"
             if errors is not None:
-                error, covers = errors.of_mean(change, regions, number, float(stats.sd[0]))
+                error, covers, outside = errors.of_mean(change, regions, number, float(stats.sd[0]))
         for name, value, factor in zip(
             ("median", "mean"), found, (_MEDIAN_OVER_MEAN, 1.0), strict=True
         ):
@@ -323,7 +331,7 @@ def _voxelwise(
                     covers,
                     n,
                     "reference grid",
-                    note,
+                    note or outside,
                 )
             )
         gradient = NAN

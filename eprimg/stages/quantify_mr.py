@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from eprimg.config import Config
 from eprimg.errors import InputError
+from eprimg.kernels.error_range import error_range
 from eprimg.kernels.fat_phase import IN_PHASE_CYCLES, in_phase_echoes
 from eprimg.kernels.r2star import R2STAR_REASON_TEXT, R2StarFit, fit_r2star
 from eprimg.kernels.signal_noise import estimate_sigma
@@ -20,6 +21,7 @@ from eprimg.model.maps import QuantityMap, echoes_of_map
 from eprimg.model.study import Series
 from eprimg.model.volume import EchoStack
 from eprimg.quantities import quantity
+from eprimg.stages.error_range import ERROR_RANGE, error_range_finding
 from eprimg.stages.protocol_mr import protocol_findings
 
 __all__ = ["fit_like_map", "milliseconds", "r2star_maps"]
@@ -43,7 +45,10 @@ _TRUNCATE_SIGMAS = 2.5
 
 @dataclass(frozen=True, slots=True)
 class _Noise:
-    """Mode that is used, the noise level, and where that comes from (all in words)."""
+    """Mode that is used, the noise level, and where that comes from (all in words).
+
+    `level` is the noise level itself, known also where no mode uses it.
+    """
 
     mode: str
     sigma: float | None = None
@@ -51,6 +56,7 @@ class _Noise:
     n_voxels: int = 0
     origin: str = ""
     missing: str = ""
+    level: float | None = None
 
 
 def milliseconds(times_s: Sequence[float]) -> str:
@@ -88,12 +94,14 @@ def r2star_maps(
     Returns
     -------
     dict of str to QuantityMap
-        ``r2star_PHASE`` with ``details`` ``n_echoes`` (echoes in the fit), ``rmse`` and, with a
-        noise mode, ``echoes_above_noise``; and ``s0_PHASE``.  The facts of both say estimator,
+        ``r2star_PHASE`` with ``details`` ``n_echoes`` (echoes in the fit), ``rmse``,
+        ``error_range`` (whether the standard error is known to be calibrated) and, with a noise
+        mode, ``echoes_above_noise``; and ``s0_PHASE``.  The facts of both say estimator,
         noise mode, noise level and its origin, and the echoes used.  R2, the standard error of S0
         and its covariance with R2* are not kept for every voxel: `fit_like_map` gives them for any.
     list of Finding
-        Voxels without a value, a noise level that is not known, doubts about the protocol.
+        Voxels without a value, a noise level that is not known, standard errors outside their
+        calibrated range, doubts about the protocol.
 
     Raises
     ------
@@ -124,6 +132,7 @@ def r2star_maps(
     maps = _maps(series, phase, config, fit, noise, used)
     r2star, s0 = maps[f"r2star_{phase}"], maps[f"s0_{phase}"]
     findings += _failed_voxels(r2star, series.key)
+    findings += error_range_finding(r2star.details[ERROR_RANGE], s0, noise.level, series.key)
     findings += protocol_findings(series, r2star, s0)
     return maps, findings
 
@@ -198,16 +207,29 @@ def _chosen_echoes(series: Series, times: Sequence[float], config: Config) -> tu
 
 def _noise(signal: npt.NDArray[Any], times: Sequence[float], config: Config) -> _Noise:
     settings = config.r2star
-    if settings.noise == "none":
-        return _Noise("none")
     if settings.sigma > 0.0:
-        return _Noise(settings.noise, settings.sigma, origin="entered (r2star.sigma)")
+        if settings.noise == "none":
+            return _Noise("none", level=settings.sigma)
+        return _Noise(
+            settings.noise,
+            settings.sigma,
+            origin="entered (r2star.sigma)",
+            level=settings.sigma,
+        )
     found = estimate_sigma(signal, None, settings.n_coils, echo_times_s=times)
+    if settings.noise == "none":
+        # Not used by the fit; it tells where the standard errors can be trusted.
+        return _Noise("none", level=found.sigma)
     if found.sigma is None:
         return _Noise("none", missing=found.reason)
     place = "air" if found.method == "background" else "the scatter of the late echoes"
     return _Noise(
-        settings.noise, found.sigma, found.sigma_se, found.n_voxels, f"estimated from {place}"
+        settings.noise,
+        found.sigma,
+        found.sigma_se,
+        found.n_voxels,
+        f"estimated from {place}",
+        level=found.sigma,
     )
 
 
@@ -288,6 +310,17 @@ def _maps(
     details = {
         "n_echoes": fit.n_echoes.astype(np.uint8),
         "rmse": fit.rmse,
+        ERROR_RANGE: error_range(
+            fit.r2star_per_s,
+            fit.s0,
+            fit.r2star_se_per_s,
+            fit.n_echoes,
+            echo_times_s=times,
+            sigma=noise.level,
+            method=config.r2star.method,
+            noise=noise.mode,
+            n_coils=config.r2star.n_coils,
+        ),
     }
     if noise.sigma is not None:
         details["echoes_above_noise"] = _echoes_above_noise(fit, times, noise.sigma)

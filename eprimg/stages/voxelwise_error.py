@@ -14,6 +14,7 @@ from eprimg.model.study import Study
 from eprimg.model.transform import Registration
 from eprimg.stages._carry_bend import shifts_at
 from eprimg.stages.carry import output_to_input, transform_to
+from eprimg.stages.error_range import ERROR_RANGE, ERROR_RANGE_REMARK, WORTH_SAYING, outside_share
 from eprimg.stages.numbers import NAN
 from eprimg.stages.region_voxels import RegionVoxels
 
@@ -55,7 +56,7 @@ class VoxelwiseErrors:
 
     def of_mean(
         self, change: QuantityMap, regions: RegionVoxels, number: int, sd_per_s: float
-    ) -> tuple[float, str]:
+    ) -> tuple[float, str, str]:
         """Give the standard error of a region's mean.
 
         Parameters
@@ -75,41 +76,58 @@ class VoxelwiseErrors:
             In 1/s; NaN when it cannot be told.
         covers : str
             What it covers, or why there is none.
+        outside : str
+            How much of it is not known to be calibrated; empty where all is.
         """
         box = regions.boxes[number]
         inside = regions.inside(number) & change.valid[box]
         where = np.argwhere(inside) + np.asarray([b.start for b in box])
         squared, fewest, fitted = 0.0, math.inf, True
+        outside = []
         for native in self._maps:
-            error, independent = self._one(native, change, where)
+            error, independent, share = self._one(native, change, where)
             fitted = fitted and math.isfinite(error)
+            outside.append(share)
             squared += error**2
             fewest = min(fewest, independent)
         if len(self._maps) != 2:
-            return NAN, "none: the native maps are not there"
+            return NAN, "none: the native maps are not there", ""
         if fitted:
-            return math.sqrt(squared), _COVERS
-        if fewest > 1.0 and len(where) > 1:
-            return sd_per_s / math.sqrt(fewest), (
-                "spread of the interpolated voxels over the root of the number of independent "
-                f"native voxels ({fewest:.0f}; the fit gives no error in every voxel); a lower "
-                "bound"
+            if max(outside) < WORTH_SAYING:
+                return math.sqrt(squared), _COVERS, ""
+            after, before = (f"{100 * share:.0f} %" for share in outside)
+            remark = (
+                "outside the range in which the standard error is known to be calibrated: "
+                f"{after} of the voxels after, {before} before, by their weights"
             )
-        return NAN, "none: one voxel without a fit error"
+            return math.sqrt(squared), f"{_COVERS}; {ERROR_RANGE_REMARK}", remark
+        if fewest > 1.0 and len(where) > 1:
+            return (
+                sd_per_s / math.sqrt(fewest),
+                (
+                    "spread of the interpolated voxels over the root of the number of independent "
+                    f"native voxels ({fewest:.0f}; the fit gives no error in every voxel); a lower "
+                    "bound"
+                ),
+                "",
+            )
+        return NAN, "none: one voxel without a fit error", ""
 
     def _one(
         self, native: QuantityMap, change: QuantityMap, where: np.ndarray
-    ) -> tuple[float, float]:
-        """Error of the mean of one of the two maps, and the independent voxels it rests on."""
+    ) -> tuple[float, float, float]:
+        """Error of the mean of one map, independent voxels under it, part that is uncalibrated."""
         source = next(s for s in self._study.series if s.key == native.sources[0])
         transform = transform_to(self._study, self._registrations, source)
         error = native.standard_error
         if transform is None:
-            return NAN, 1.0
+            return NAN, 1.0, 0.0
+        codes = native.details.get(ERROR_RANGE)
         if native.grid.matches(change.grid):
             picked = np.full(1, NAN) if error is None else error[tuple(where.T)]
             total = float(np.sum(np.asarray(picked, dtype=np.float64) ** 2))
-            return math.sqrt(total) / len(where), float(len(where))
+            share = 0.0 if codes is None else outside_share(codes[tuple(where.T)])
+            return math.sqrt(total) / len(where), float(len(where)), share
         found = resampled_mean_weights(
             where,
             output_to_input=output_to_input(change.grid, native.grid, transform),
@@ -118,7 +136,8 @@ class VoxelwiseErrors:
             order=3 if self._order == 3 else 1,
         )
         if error is None:
-            return NAN, 1.0 / float(np.sum(found.weights**2))
+            return NAN, 1.0 / float(np.sum(found.weights**2)), 0.0
         usable = np.where(native.valid[found.box], error[found.box], np.nan)
         whole = tuple(slice(0, n) for n in usable.shape)
-        return resampled_mean_error(usable, found._replace(box=whole))
+        share = 0.0 if codes is None else outside_share(codes[found.box], found.weights)
+        return *resampled_mean_error(usable, found._replace(box=whole)), share

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -108,3 +109,43 @@ def test_both_changes_of_r2star_stand_side_by_side_on_the_card(case: Case) -> No
     columns = lesion_columns((region,))
     found = [(c.detail, c.wide, c.find(region).uncertainty) for c in columns]  # type: ignore[union-attr]
     assert found == [("median", False, 1.0), ("voxel-wise, median", True, 1.5)]
+
+
+def with_fat(region: Region) -> Region:
+    """A region that was measured with fat and water in the fit, before the agent only."""
+    more = [
+        Measurement(key, name, "mr_pre", value, math.nan, "none: x", 9, "native mr_pre")
+        for key, name, value in (("r2star", "median_fat_water", 41.25), ("pdff", "median", 12.5))
+    ]
+    return replace(region, measurements=(*region.measurements, *more))
+
+
+def test_fat_and_the_rate_without_it_stand_beside_the_rate(case: Case) -> None:
+    assert case.lesions is not None
+    plain = [(c.title, c.detail) for c in lesion_columns(case.lesions.lesions)]
+    assert not any("fat" in " ".join(words).lower() for words in plain)
+    regions = tuple(with_fat(r) for r in case.lesions.lesions)
+    for columns in (lesion_columns(regions), organ_columns(regions)):
+        names = [(c.title, c.detail) for c in columns]
+        # After the agent there was no complex fit, so there is no column for it.
+        assert [n for n in names if "fat" in " ".join(n).lower()] == [
+            ("R2*", "before agent, fat-corrected, median"),
+            ("Fat fraction", "before agent, median"),
+        ]
+        assert names.index(("Fat fraction", "before agent, median")) < names.index(
+            ("ΔR2*", "median")
+        )
+        cells = dict(
+            zip(names, table_rows(case, regions, columns, Footnotes())[0].cells, strict=True)
+        )
+        assert float(cells["R2*", "before agent, fat-corrected, median"].value) == pytest.approx(
+            41.25, abs=0.1
+        )
+        assert float(cells["Fat fraction", "before agent, median"].value) == 12.5
+        # The number of the magnitude fit stays what it was.
+        assert (
+            cells["R2*", "before agent, median"].value
+            != cells["R2*", "before agent, fat-corrected, median"].value
+        )
+    words = [row["statistic"] for row in every_measurement(regions[0])]
+    assert "median, fat and water fitted" in words

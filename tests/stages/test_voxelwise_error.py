@@ -36,7 +36,7 @@ def test_without_movement_it_is_the_error_of_the_native_difference(scene):
         for phase in ("pre", "post")
     ]
     expected = math.sqrt(sum(both)) / 100  # the lesion has 100 voxels
-    error, covers = error_of(scene, study, moved, maps)
+    error, covers, _ = error_of(scene, study, moved, maps)
     assert error == pytest.approx(expected, rel=1e-6)
     assert "in quadrature" in covers
     assert "lower bound" in covers
@@ -59,7 +59,7 @@ def test_it_is_the_scatter_of_repeated_sessions(scene):
         for key in ("r2star_pre", "r2star_post")
     }
     regions = RegionVoxels(scene.region_set())
-    error, _ = VoxelwiseErrors(study, moved, flat, scene.config).of_mean(
+    error, _, _ = VoxelwiseErrors(study, moved, flat, scene.config).of_mean(
         maps.registered["dr2star"], regions, scene.ids["lesion"], 1.0
     )
     from eprimg.stages.carry import carry_map, transform_to
@@ -84,7 +84,7 @@ def test_it_is_the_scatter_of_repeated_sessions(scene):
 
 def test_two_echoes_give_the_spread_over_independent_voxels(scene):
     study, moved, maps = made(scene, echo_times_s=(0.002, 0.010))
-    error, covers = error_of(scene, study, moved, maps, sd=5.0)
+    error, covers, _ = error_of(scene, study, moved, maps, sd=5.0)
     assert error == pytest.approx(5.0 / math.sqrt(100))
     assert covers.startswith("spread of the interpolated voxels")
 
