@@ -119,6 +119,7 @@ validate: $(VENV)/installed-bench
 	$(BIN)/python -m tests.validation.r2star_peers_page
 	$(BIN)/python -m tests.validation.phantom_page
 	$(BIN)/python -m tests.validation.fat_water_page
+	$(BIN)/python -m tests.validation.field_gradient_page
 	$(BIN)/python -m tests.validation.partial_volume_page
 	$(BIN)/python -m tests.validation.kinetics_page
 	$(BIN)/python -m tests.validation.suv_page

@@ -76,9 +76,26 @@ class R2StarConfig:
         "the noise floor and the value is flagged",
         low=0.1,
     )
+    field_gradient: str = setting(
+        "off",
+        "take out the loss from the macroscopic field gradient through the slice, for this slice "
+        "profile (2-D acquisitions; needs a field map: study.toml maps, or fat_water.fit)",
+        choices=("off", "rectangular", "gaussian", "table"),
+    )
+    slice_thickness_mm: float = setting(
+        0.0,
+        "width of the slice profile: of the box, of the Gaussian at half maximum, or from the "
+        "first to the last sample of the table; needed with field_gradient",
+        low=0.0,
+        high=50.0,
+    )
+    slice_profile: tuple[float, ...] = setting(
+        (), "field_gradient = table: amplitudes of the slice profile at even steps", low=0.0
+    )
 
     def __post_init__(self) -> None:
         """Refuse settings that contradict each other."""
+        self._check_field_gradient()
         if self.noise == "rician" and self.method != "nlls":
             raise ConfigError(
                 "the mean magnitude (rician) is fitted by non-linear least squares only",
@@ -86,6 +103,29 @@ class R2StarConfig:
                 where="r2star.noise",
                 value=f"noise {self.noise}, method {self.method}",
                 action="set r2star.method to nlls, or r2star.noise to truncate",
+            )
+
+    def _check_field_gradient(self) -> None:
+        """Refuse a correction without a profile, or one that the fit cannot go with."""
+        if self.field_gradient == "off":
+            return
+        where, value, action = "r2star.field_gradient", self.field_gradient, ""
+        if not self.slice_thickness_mm > 0.0:
+            action = "set r2star.slice_thickness_mm"
+        elif self.field_gradient == "table" and (
+            len(self.slice_profile) < 3 or not sum(self.slice_profile) > 0.0
+        ):
+            action = "set r2star.slice_profile to three or more amplitudes"
+        elif self.noise == "rician" or self.method == "arlo":
+            value = f"{value} with noise {self.noise}, method {self.method}"
+            action = "use noise truncate or none, and method nlls, irls or loglin"
+        if action:
+            raise ConfigError(
+                "the correction for the field gradient cannot be made with these settings",
+                code="E_CONFIG",
+                where=where,
+                value=value,
+                action=action,
             )
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from eprimg.errors import UnitsError
 
-__all__ = ["QUANTITIES", "UNITS", "Code", "Quantity", "Unit", "quantity"]
+__all__ = ["EXTERNAL_MAPS", "QUANTITIES", "UNITS", "Code", "Quantity", "Unit", "quantity"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,10 @@ _U = {
     "hu": Unit("hu", "[hnsf'U]", "HU"),
     "percent": Unit("percent", "%", "%"),
     "hz": Unit("hz", "Hz", "Hz"),
+    "per_min": Unit("per_min", "/min", "1/min"),
+    "ml_per_min_per_100ml": Unit("ml_per_min_per_100ml", "ml/min/(100.ml)", "mL/min/100 mL"),
+    "mm2_per_s": Unit("mm2_per_s", "mm2/s", "mm²/s"),
+    "per_s_one_third": Unit("", "{s^(-1/3)}", "s^(-1/3)"),
 }
 UNITS: Final[dict[str, Unit]] = _U
 
@@ -255,8 +259,50 @@ QUANTITIES: Final[dict[str, Quantity]] = {
             _U["g"],
             Code("126033", "DCM", "Total Lesion Glycolysis"),
         ),
+        Quantity("ktrans", "Ktrans", _U["per_min"], Code("126312", "DCM", "Ktrans")),
+        Quantity("kep", "kep", _U["per_min"], Code("126313", "DCM", "kep")),
+        Quantity("ve", "ve", _U["ratio"], Code("126314", "DCM", "ve")),
+        Quantity("vp", "vp", _U["ratio"], Code("126331", "DCM", "vp")),
+        Quantity(
+            "perfusion",
+            "perfusion (blood flow)",
+            _U["ml_per_min_per_100ml"],
+            Code("126390", "DCM", "Absolute Regional Blood Flow"),
+        ),
+        Quantity(
+            "fdg_suvbw",
+            "SUVbw of FDG",
+            _U["g_per_ml"],
+            _local("FDGSUVBW", "SUVbw of 18F-fluorodeoxyglucose"),
+        ),
+        Quantity(
+            "adc",
+            "ADC",
+            _U["mm2_per_s"],
+            Code("113041", "DCM", "Apparent Diffusion Coefficient"),
+        ),
+        Quantity("r2", "R2", _U["per_s"], Code("126394", "DCM", "R2")),
+        Quantity(
+            "vessel_size_q",
+            "vessel-density index Q",
+            _U["per_s_one_third"],
+            _local("VESSELSIZEQ", "Change of R2 over change of R2* to the power 2/3"),
+        ),
     )
 }
+
+EXTERNAL_MAPS: Final = (
+    "ktrans",
+    "kep",
+    "ve",
+    "vp",
+    "perfusion",
+    "fdg_suvbw",
+    "adc",
+    "r2",
+    "field_map",
+)
+"""Quantities that a map made elsewhere may hold; covariates, which place nothing in a tier."""
 
 
 def quantity(key: str) -> Quantity:

@@ -6,7 +6,7 @@ import pytest
 from pydicom.sr.codedict import codes
 
 from eprimg.errors import UnitsError
-from eprimg.quantities import QUANTITIES, UNITS, quantity
+from eprimg.quantities import EXTERNAL_MAPS, QUANTITIES, UNITS, quantity
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,21 @@ def test_unknown_and_wrong_quantities_are_refused() -> None:
     quantity("suvbw").require("suvbw")
     with pytest.raises(UnitsError, match="needs SUVbw, not R2"):
         quantity("r2star").require("suvbw")
+
+
+@pytest.mark.parametrize(
+    ("key", "keyword"),
+    [
+        ("ktrans", "Ktrans"),
+        ("kep", "Kep"),
+        ("ve", "Ve"),
+        ("vp", "Vp"),
+        ("perfusion", "AbsoluteRegionalBloodFlow"),
+        ("adc", "ApparentDiffusionCoefficient"),
+        ("r2", "R2"),
+    ],
+)
+def test_external_maps_have_the_codes_of_their_names(key: str, keyword: str) -> None:
+    # Source: the DICOM code dictionary that pydicom ships.
+    assert quantity(key).code.value == getattr(codes.DCM, keyword).value
+    assert key in EXTERNAL_MAPS

@@ -87,10 +87,10 @@ def _is_own_output(folder: str) -> bool:
 
 
 def _masks(study_file: Path) -> list[Path]:
-    """Read which masks a study file names; a faulty file is refused later, by the run."""
+    """Read which masks and maps a study file names; a faulty file is refused later, by the run."""
     try:
         content = tomllib.loads(study_file.read_text(encoding="utf-8"))
-        items = content.get("masks", [])
+        items = [*content.get("masks", []), *content.get("maps", [])]
         return [study_file.parent / str(m["path"]) for m in items if "path" in m]
     except (OSError, ValueError, TypeError, AttributeError):
         return []

@@ -25,6 +25,7 @@ VOLUME_CLASSES = {
     f"{_ROOT}.128": "PT",
     f"{_ROOT}.130": "PT",
     f"{_ROOT}.128.1": "PT",
+    f"{_ROOT}.20": "NM",
     f"{_ROOT}.2": "CT",
     f"{_ROOT}.2.1": "CT",
     f"{_ROOT}.2.2": "CT",
@@ -70,6 +71,7 @@ _MAP_WORDS = {
 }
 _COMPLEX_PARTS = (("PHASE", _PHASE), ("REAL", _REAL), ("IMAGINARY", _IMAGINARY))
 _PART_REASONS = frozenset(f"{name.lower()} frames" for name, _ in _COMPLEX_PARTS)
+_NOT_SPECT = "gamma-camera files that are no static reconstruction (RECON TOMO)"
 SAME_ECHO_MS = 0.005
 """Echo times closer than this are one echo time that was rounded."""
 
@@ -80,7 +82,7 @@ def drop_reason(frame: Instance) -> str:
     Parameters
     ----------
     frame : Instance
-        A frame of an MR, PET or CT storage class.
+        A frame of an MR, PET, SPECT or CT storage class.
 
     Returns
     -------
@@ -94,6 +96,8 @@ def drop_reason(frame: Instance) -> str:
         return "screen saves"
     if words & _DERIVED_WORDS:
         return "projections or reformatted frames"
+    if VOLUME_CLASSES.get(frame.sop_class) == "NM":
+        return "" if "RECON TOMO" in words and "TRANSMISSION" not in words else _NOT_SPECT
     if VOLUME_CLASSES.get(frame.sop_class) == "PT":
         return "reprojections" if "REPROJECTION" in frame.series_type else ""
     if VOLUME_CLASSES.get(frame.sop_class) != "MR":

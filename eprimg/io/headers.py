@@ -20,6 +20,7 @@ from eprimg.io.explicit_headers import (
 )
 from eprimg.io.header_values import HeaderValues
 from eprimg.io.instance import Instance
+from eprimg.io.nm_frames import NM_CLASS, NM_ELEMENTS, expand_nm_frames
 from eprimg.model.case import Finding, Severity
 
 __all__ = ["NATIVE_LITTLE_ENDIAN", "HeaderCache", "Instance", "read_headers"]
@@ -34,8 +35,10 @@ EXPLICIT_BE = "1.2.840.10008.1.2.2"
 NATIVE_LITTLE_ENDIAN = frozenset({IMPLICIT_LE, EXPLICIT_LE})
 """Transfer syntaxes whose pixels can be read straight from the file."""
 
-_IMAGE_MODALITIES = frozenset({"MR", "PT", "CT"})
+_IMAGE_MODALITIES = frozenset({"MR", "PT", "CT", "NM"})
 _UNDEFINED = 0xFFFFFFFF
+_IN_FRAMES = FRAME_CLASSES | {NM_CLASS}
+"""Storage classes whose files are read as frames."""
 
 
 def read_headers(
@@ -74,7 +77,7 @@ def read_headers(
         if quick is not None:
             values = ExplicitValues(quick.items)
             first = _instance(path, EXPLICIT_LE, values, quick.pixels, known)
-            if first.sop_class not in FRAME_CLASSES:
+            if first.sop_class not in _IN_FRAMES:
                 return [first] if _whole(first, quick.pixels, quick.size, note) else []
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -110,7 +113,7 @@ def read_headers(
                     "multi-frame object without functional groups: frames cannot be placed",
                 )
             return frames
-        return [first]
+        return expand_nm_frames(first, dataset) if first.sop_class == NM_CLASS else [first]
     except OSError as error:
         note("E_FILE", Severity.ERROR, f"the file cannot be read: {error.strerror}")
     except Exception as error:  # a damaged header can raise anything (fuzzed: 8 kinds)
@@ -198,7 +201,7 @@ def _read_dataset(file: BinaryIO, syntax: str) -> tuple[Any, PixelPlace]:
         syntax in (IMPLICIT_LE, ""),
         syntax != EXPLICIT_BE,
         stop_when=stop,
-        specific_tags=_TAGS,
+        specific_tags=[*_TAGS, *NM_ELEMENTS],
     )
     return dataset, stop.place
 

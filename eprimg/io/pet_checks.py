@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 
 from eprimg.errors import EprimgError, InputError, MissingTagError
+from eprimg.io.nm_frames import NM_CLASS
 from eprimg.io.pet_header import PetHeader, PetSlice, tag
 from eprimg.model.case import Finding, Severity
 
-__all__ = ["ENHANCED_PET", "header_faults"]
+__all__ = ["ENHANCED_PET", "header_faults", "spect_kind"]
 
 ENHANCED_PET = frozenset({"1.2.840.10008.5.1.4.1.1.130", "1.2.840.10008.5.1.4.1.1.128.1"})
 """SOP classes of multi-frame PET."""
@@ -38,7 +39,13 @@ def header_faults(header: PetHeader, findings: list[Finding], faults: list[Eprim
                 code="E_DECAY",
                 where=tag("DecayCorrection"),
                 value=header.decay_correction,
-                action="export the series again with DecayCorrection",
+                action="export the series again with DecayCorrection"
+                + (
+                    ", or enter [spect] decay_correction in study.toml if the maker of the "
+                    "reconstruction states it"
+                    if header.modality == "NM"
+                    else ""
+                ),
             )
         )
     _check_corrections(header, findings, faults)
@@ -79,7 +86,10 @@ def header_faults(header: PetHeader, findings: list[Finding], faults: list[Eprim
 def _check_kind(header: PetHeader, faults: list[EprimgError]) -> None:
     where, value = tag("SOPClassUID"), header.sop_class
     problem = ""
-    if header.modality != "PT":
+    if header.modality == "NM" and value == NM_CLASS:
+        problem = spect_kind(header.image_type)
+        where, value = tag("ImageType"), "\\".join(header.image_type)
+    elif header.modality != "PT":
         problem, where, value = "the modality is not PT", tag("Modality"), header.modality
     elif value != _PET and value not in ENHANCED_PET:
         problem = "this is no PET object"
@@ -105,6 +115,26 @@ def _check_kind(header: PetHeader, faults: list[EprimgError]) -> None:
                 action="choose the reconstructed, attenuation-corrected series",
             )
         )
+
+
+def spect_kind(image_type: tuple[str, ...]) -> str:
+    """Say why an NM object is no static SPECT reconstruction.
+
+    Parameters
+    ----------
+    image_type : tuple of str
+        ImageType (0008,0008), upper case.
+
+    Returns
+    -------
+    str
+        Empty when it is one.
+    """
+    if "RECON TOMO" not in image_type:
+        return "the gamma-camera object is no reconstruction (RECON TOMO): it holds counts in views"
+    if "TRANSMISSION" in image_type:
+        return "the reconstruction is one of transmission, not of emission"
+    return ""
 
 
 def _check_corrections(

@@ -24,8 +24,9 @@ _NUMBERS = (
     "height_m",
     "half_life_s",
     "pet_over_dose_calibrator",
+    "bq_per_ml_per_count",
 )
-ENTERED_KEYS = (*_INSTANTS, *_NUMBERS, "sex", "nuclide")
+ENTERED_KEYS = (*_INSTANTS, *_NUMBERS, "sex", "nuclide", "decay_correction")
 """Keys that a user may enter; each ends in its unit."""
 
 _SMALLEST_DOSE_BQ = 1e5
@@ -53,6 +54,10 @@ class EnteredFacts:
         Cross-calibration: what the scanner reads over what the dose calibrator reads.
     sex, nuclide : str or None
         ``M``, ``F`` or ``O``; key of the nuclide table.
+    bq_per_ml_per_count : float or None
+        Calibration of a SPECT reconstruction that holds counts.
+    decay_correction : str or None
+        ``START``, ``ADMIN`` or ``NONE`` for a SPECT header that does not say it.
     """
 
     injection_instant: datetime | None = None
@@ -67,6 +72,8 @@ class EnteredFacts:
     pet_over_dose_calibrator: float | None = None
     sex: str | None = None
     nuclide: str | None = None
+    bq_per_ml_per_count: float | None = None
+    decay_correction: str | None = None
 
 
 def read_entered(
@@ -161,6 +168,11 @@ def _checked(key: str, value: object) -> Any:
         if sex not in ("M", "F", "O"):
             raise _fault(key, value, "is M, F or O")
         return sex
+    if key == "decay_correction":
+        word = str(value).strip().upper()
+        if word not in ("START", "ADMIN", "NONE"):
+            raise _fault(key, value, "is START, ADMIN or NONE")
+        return word
     if key == "nuclide":
         known = nuclide_by_name(str(value))
         if known is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eprimg.errors import EprimgError, InputError, MissingTagError
+from eprimg.io.nm_frames import NM_CLASS
 from eprimg.io.nuclides import Nuclide, nuclide_by_code, nuclide_by_name
 from eprimg.io.pet_entered import EnteredFacts
 from eprimg.io.pet_header import PetHeader, tag
@@ -20,6 +21,8 @@ __all__ = ["Decay", "dose", "half_life", "height", "sex", "spect_finding", "weig
 _MBQ_BELOW, _MBQ_AT_MOST, _MBQ_AT_LEAST = 1e5, 1e4, 1.0
 """Below 1 a dose may be in MBq or in GBq; between 1e4 and 1e5 it is none in Bq and none in MBq."""
 _ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
+_MBQ_CLASSES = frozenset({_ENHANCED_PET, NM_CLASS})
+"""Objects in which the dose is defined in MBq (NM: PS3.3 C.8.4.10.1.7); classic PET has Bq."""
 _GRAMS_ABOVE = 1000.0
 _CM_ABOVE = 3.0
 _HALF_LIFE_TOLERANCE = 0.02
@@ -93,6 +96,8 @@ def dose(
                 action="enter [injection] dose_mbq in study.toml",
             )
         )
+    elif value < _MBQ_BELOW and header.sop_class == NM_CLASS:
+        return Known(1e6 * value, Origin.HEADER, where)
     elif value < _MBQ_BELOW:
         findings.append(
             _warn(
@@ -104,13 +109,13 @@ def dose(
         )
         return Known(1e6 * value, Origin.HEADER, where)
     else:
-        if header.sop_class == _ENHANCED_PET:
+        if header.sop_class in _MBQ_CLASSES:
             findings.append(
                 _warn(
                     "W_DOSE_BQ",
                     where,
-                    f"The injected activity of an enhanced PET object is defined in MBq; {value:g} "
-                    "can only be Bq and was read so.",
+                    f"The injected activity of an enhanced PET or an NM object is defined in MBq; "
+                    f"{value:g} can only be Bq and was read so.",
                 )
             )
         return Known(value, Origin.HEADER, where)
@@ -162,7 +167,19 @@ def half_life(
                 "which scales every voxel.",
             )
         )
-    if coded is not None and not coded.positron and entered.nuclide is None:
+    spect = header.modality == "NM"
+    if spect and coded is not None and coded.positron:
+        findings.append(
+            _warn(
+                "W_NUCLIDE",
+                code_where,
+                f"The series is SPECT, and {coded.key} emits positrons. Check the nuclide before "
+                "using any number.",
+            )
+        )
+    if spect:
+        pass  # I_SPECT says what it is
+    elif coded is not None and not coded.positron and entered.nuclide is None:
         faults.append(
             InputError(
                 f"{coded.key} emits no positrons: this is not a PET acquisition (SPECT stored as "

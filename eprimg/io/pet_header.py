@@ -101,6 +101,8 @@ class PetHeader:
         Philips' private factors stand without their creator element.
     dates_modified : bool
         De-identification has shifted or removed dates.
+    bq_per_ml_per_count : float or None
+        Calibration of SPECT counts that the user entered; no element of the header.
     """
 
     slices: tuple[PetSlice, ...]
@@ -136,6 +138,7 @@ class PetHeader:
     philips_activity_factor: float | None = None
     creator_stripped: bool = False
     dates_modified: bool = False
+    bq_per_ml_per_count: float | None = None
 
 
 def header_from_datasets(

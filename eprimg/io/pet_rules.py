@@ -108,6 +108,7 @@ def pet_acquisition(
         voxel_rule="" if rule is None else rule.words,
         mode=mode,
         pet_over_dose_calibrator=cross_calibration(known, findings),
+        modality="SPECT" if header.modality == "NM" else "PET",
     )
     if decay.half_life_s.value is not None and header.slices:
         acquisition = _timed(header, acquisition, decay, known, findings, faults)

@@ -117,8 +117,22 @@ def voxel_rule(
             )
         )
         return None
+    spect = " (SPECT)" if header.modality == "NM" else ""
+    if header.modality == "NM" and units in ("", "CNTS"):
+        return _spect_counts(header, faults)
+    if header.bq_per_ml_per_count is not None:
+        faults.append(
+            UnitsError(
+                f"a calibration from counts was entered, but the voxel values are {units}",
+                code="E_PET_UNITS",
+                where=tag("Units"),
+                value=units,
+                action="take [spect] bq_per_ml_per_count out of study.toml",
+            )
+        )
+        return None
     if units == "BQML":
-        return VoxelRule("activity", 1.0, "BQML: activity concentration as stored")
+        return VoxelRule("activity", 1.0, f"BQML: activity concentration as stored{spect}")
     if units == "GML" and kind in ("", "BW"):
         return VoxelRule("suvbw", 1.0, f"GML, SUVType {kind or 'empty'}: SUVbw as stored")
     if units == "GML" and kind in _BY_BODY:
@@ -200,6 +214,27 @@ def _philips(header: PetHeader, faults: list[EprimgError]) -> VoxelRule | None:
             where=f"{tag('Units')}, {_PHILIPS_WHERE}",
             value=header.units,
             action="export the series in Bq/mL, or without removing private elements",
+        )
+    )
+    return None
+
+
+def _spect_counts(header: PetHeader, faults: list[EprimgError]) -> VoxelRule | None:
+    """Refuse counts of a gamma camera without the calibration of this very set-up."""
+    factor = header.bq_per_ml_per_count
+    if factor is not None:
+        words = f"SPECT counts: activity = value x {factor:g} Bq/mL per count, entered by the user"
+        return VoxelRule("activity", factor, words)
+    faults.append(
+        UnitsError(
+            "the voxel values of the SPECT series are counts: the header does not say that they "
+            "are Bq/mL",
+            code="E_PET_UNITS",
+            where=tag("Units"),
+            value=header.units,
+            action="export the quantitative reconstruction in Bq/mL (BQML), or enter [spect] "
+            "bq_per_ml_per_count in study.toml from a calibration with the same camera, "
+            "collimator, nuclide and reconstruction",
         )
     )
     return None

@@ -1,4 +1,4 @@
-"""Read a PET series: voxels in Bq/mL or SUVbw, and the facts that SUV depends on."""
+"""Read a PET or SPECT series: voxels in Bq/mL or SUVbw, and the facts that SUV depends on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from eprimg.config import ReadConfig
 from eprimg.errors import EprimgError, InputError, raise_faults
 from eprimg.io.entries import SeriesEntry
 from eprimg.io.instance import Instance
+from eprimg.io.nm_frames import NM_CLASS, nm_datasets, nm_findings
 from eprimg.io.pet_checks import ENHANCED_PET
 from eprimg.io.pet_enhanced import frame_datasets
 from eprimg.io.pet_header import header_from_datasets
 from eprimg.io.pet_rules import pet_acquisition
 from eprimg.io.pet_units import voxel_rule
+from eprimg.io.spect_facts import spect_facts_refused, spect_header
 from eprimg.io.stack import stack_geometry, stack_instances
 from eprimg.model.acquisition import PETAcquisition
-from eprimg.model.case import StageResult
+from eprimg.model.case import Finding, StageResult
 from eprimg.model.study import Role, Series
 from eprimg.model.volume import Volume
 from eprimg.quantities import quantity
@@ -29,7 +31,7 @@ __all__ = ["read_pet_series"]
 
 _WHAT = "PET series"
 _HALF_COUNT = 0.5
-_NOT_A_STACK = frozenset({"E_PET_FRAMES", "E_PET_KIND"})
+_NOT_A_STACK = frozenset({"E_PET_FRAMES", "E_PET_KIND", "E_NM_GEOMETRY"})
 """Faults after which the geometry of a stack would only be a follow-on fault."""
 
 
@@ -79,7 +81,18 @@ def read_pet_series(
         )
     spans: Sequence[tuple[float, float] | None] = ()
     before: Sequence[EprimgError] = ()
-    if any(i.sop_class in ENHANCED_PET or i.frame is not None for i in instances):
+    told: tuple[Finding, ...] = ()
+    spect = any(i.sop_class == NM_CLASS for i in instances)
+    if spect:
+        mapped = nm_datasets(instances)
+        header, faults = header_from_datasets(mapped.datasets, mapped.names)
+        spans, before, told = mapped.spans, mapped.faults, nm_findings(mapped)
+        header = spect_header(header, entered or {}, faults)
+        instances = tuple(
+            replace(i, slope=s.slope or 0.0, intercept=s.intercept or 0.0)
+            for i, s in zip(instances, header.slices, strict=True)
+        )
+    elif any(i.sop_class in ENHANCED_PET or i.frame is not None for i in instances):
         mapped = frame_datasets(instances)
         header, faults = header_from_datasets(mapped.datasets, mapped.names)
         spans, before = mapped.spans, mapped.faults
@@ -90,6 +103,8 @@ def read_pet_series(
     else:
         header, faults = header_from_datasets(*_headers(instances))
     faults = [*before, *faults]
+    if not spect:
+        faults += spect_facts_refused(entered or {})
     judged: StageResult[PETAcquisition] | None = None
     try:
         judged = pet_acquisition(header, entered=entered, faults=faults, mode=mode)
@@ -128,7 +143,7 @@ def read_pet_series(
         study_uid=entry.study_uid,
         n_files=entry.n_files,
     )
-    return StageResult(series, (*judged.findings, *stacked.findings))
+    return StageResult(series, (*told, *judged.findings, *stacked.findings))
 
 
 def _check_spans(

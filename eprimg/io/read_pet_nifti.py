@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from eprimg.errors import InputError, MissingTagError
+from eprimg.errors import InputError, MissingTagError, raise_faults
 from eprimg.io.pet_bids import ACTIVITY_UNITS, bids_acquisition
 from eprimg.io.read_nifti import read_nifti_volume
 from eprimg.io.sidecar import nifti_stem, read_side_car
+from eprimg.io.spect_facts import spect_facts_refused
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.study import Role, Series
 from eprimg.model.volume import Volume
@@ -59,6 +60,7 @@ def read_pet_nifti(
             where=nifti_stem(path) + ".json",
             action="give the DICOM series, or a PET-BIDS side-car",
         )
+    raise_faults(spect_facts_refused(entered or {}))
     judged = bids_acquisition(car, path, entered=entered, mode=mode)
     volume = read_nifti_volume(path, "activity")
     if volume.data.ndim != 3:

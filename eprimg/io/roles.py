@@ -56,7 +56,12 @@ def propose_roles(entries: Sequence[SeriesEntry]) -> tuple[list[SeriesEntry], li
         elif reason != "-":
             proposed[entry.key] = (Role.UNUSED, reason)
     _agent_phases(stacks, proposed, findings)
-    _pet([e for e in entries if e.modality == "PT" and e.instances], proposed, findings)
+    pet = [e for e in entries if e.modality == "PT" and e.instances]
+    spect = [e for e in entries if e.modality == "NM" and e.instances]
+    _pet(pet or spect, proposed, findings)
+    if pet:
+        why = f"SPECT beside a PET series: {_ASK}"
+        proposed.update({e.key: (Role.UNUSED, why) for e in spect})
     _ct([e for e in entries if e.modality == "CT" and e.instances], entries, proposed, findings)
     _nifti_pet([e for e in entries if e.source == "nifti" and e.role == Role.PET], proposed)
     for entry in entries:
@@ -279,7 +284,8 @@ def _pet(
         else:
             usable.append(entry)
     if len(usable) == 1:
-        proposed[usable[0].key] = (Role.PET, "the only static PET series")
+        kind = "static PET series" if usable[0].modality == "PT" else "SPECT reconstruction"
+        proposed[usable[0].key] = (Role.PET, f"the only {kind}")
         return
     for entry in usable:
         proposed[entry.key] = (Role.UNUSED, f"one of {len(usable)} PET series: {_ASK}")
@@ -335,7 +341,7 @@ def _other(entry: SeriesEntry) -> tuple[Role, str]:
         return Role.UNUSED, "RT structure set: read by a later version; give a mask or DICOM SEG"
     if entry.source == "nifti":
         return entry.role, entry.reason
-    if entry.modality in ("MR", "PT", "CT"):
+    if entry.modality in ("MR", "PT", "NM", "CT"):
         aside = " and ".join(f"{n} {reason}" for reason, n in entry.dropped)
         return Role.UNUSED, f"nothing but {aside}"
     return Role.UNUSED, "not a volume"

@@ -149,9 +149,9 @@ def study_file_record(
     Parameters
     ----------
     study_file : StudyFile
-        Pseudonym, roles, facts, masks.
+        Pseudonym, roles, facts, masks, maps.
     place : callable
-        Says where a mask lies.
+        Says where a mask or a map lies.
 
     Returns
     -------
@@ -161,6 +161,8 @@ def study_file_record(
     content = study_file.to_content()
     for mask in content.get("masks", []):
         mask["path"] = dict(place(Path(mask["path"])))
+    for map_ in content.get("maps", []):
+        map_["path"] = dict(place(Path(map_["path"])))
     return {"source": study_file.source, "content": content}
 
 
@@ -174,7 +176,7 @@ def study_file_from_record(
     record : Mapping
         As `study_file_record` writes it.
     found : callable
-        Finds a mask where it lies now.
+        Finds a mask or a map where it lies now.
 
     Returns
     -------
@@ -182,9 +184,10 @@ def study_file_from_record(
         Checked content.
     """
     content = dict(record["content"])
-    content["masks"] = [
-        {**mask, "path": str(found(mask["path"]))} for mask in content.get("masks", [])
-    ]
+    for files in ("masks", "maps"):
+        content[files] = [
+            {**each, "path": str(found(each["path"]))} for each in content.get(files, [])
+        ]
     return parse_study_file(content, source=str(record["source"]), instants_as_text=True)
 
 

@@ -27,6 +27,7 @@ from eprimg.model.acquisition import PETAcquisition
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
+from eprimg.model.maps import ExternalMap
 from eprimg.model.study import Role, Series, Study, Timepoint
 
 __all__ = ["read_series", "read_study"]
@@ -129,7 +130,12 @@ def _read_masks(
         result = read_regions(entry)
         found.append(result.value)
         findings += result.findings
-    unknown = [e for e in plan.entries(Role.UNUSED) if e.source == "nifti"]
+    named = {m.path.resolve() for m in spoken.maps}
+    unknown = [
+        e
+        for e in plan.entries(Role.UNUSED)
+        if e.source == "nifti" and not any(p.resolve() in named for p in e.paths)
+    ]
     if not found and unknown:
         findings.append(
             Finding(
@@ -146,6 +152,26 @@ def _read_masks(
     return kept, findings + noticed
 
 
+def _read_maps(
+    plan: StudyPlan, series: list[Series], findings: list[Finding], *, leave_out: bool
+) -> tuple[ExternalMap, ...]:
+    """Read the external maps that the study file names."""
+    spoken = plan.study_file
+    if not spoken.maps or not series:
+        return ()
+    from eprimg.io.read_external_maps import read_external_maps
+
+    try:
+        result = read_external_maps(spoken.maps, series, where=spoken.source)
+    except EprimgError as error:
+        if not leave_out:
+            raise
+        findings += [Finding.from_error(fault) for fault in error.faults or (error,)]
+        return ()
+    findings += result.findings
+    return result.value
+
+
 def _timepoints(series: list[Series], plan: StudyPlan) -> tuple[Timepoint, ...]:
     instants = {str(e.role): e.instant for e in plan.index.series}
     mr = [("pre ferumoxytol", "mr_pre"), ("post ferumoxytol", "mr_post")]
@@ -157,8 +183,10 @@ def _timepoints(series: list[Series], plan: StudyPlan) -> tuple[Timepoint, ...]:
     pet = tuple(s for s in series if s.key in ("pet", "ct"))
     if pet:
         facts = pet[0].acquisition
-        nuclide = (facts.injection.nuclide.value or "") if isinstance(facts, PETAcquisition) else ""
-        points.append(Timepoint(f"{nuclide} PET".strip(), instants.get(pet[0].key), pet))
+        nuclide, modality = "", "PET"
+        if isinstance(facts, PETAcquisition):
+            nuclide, modality = facts.injection.nuclide.value or "", facts.modality
+        points.append(Timepoint(f"{nuclide} {modality}".strip(), instants.get(pet[0].key), pet))
     known = [p for p in points if p.instant is not None]
     if len(known) == len(points):
         points.sort(key=lambda p: p.instant.isoformat() if p.instant else "")
@@ -169,7 +197,12 @@ def _grid_text(grid: Grid) -> str:
     return f"{grid.shape} {np.round(grid.affine, 6).tolist()} {grid.frame_of_reference}"
 
 
-def _input_hash(series: list[Series], regions: list[LesionSet], overrides: object) -> str:
+def _input_hash(
+    series: list[Series],
+    regions: list[LesionSet],
+    overrides: object,
+    maps: tuple[ExternalMap, ...] = (),
+) -> str:
     """Hash everything that a number depends on: voxels, places, header facts, masks, entries."""
     digest = hashlib.sha256()
     for s in sorted(series, key=lambda s: s.key):
@@ -179,6 +212,8 @@ def _input_hash(series: list[Series], regions: list[LesionSet], overrides: objec
         digest.update(_grid_text(r.grid).encode())
         digest.update(r.labels.tobytes())
         digest.update(repr([(x.id, x.name, str(x.role), x.anatomy) for x in r.regions]).encode())
+    for m in maps:
+        digest.update(f"{m.key} {m.on} {m.source_hash} {_grid_text(m.map.grid)}\n".encode())
     digest.update(json.dumps(overrides, sort_keys=True, default=str).encode())
     return digest.hexdigest()
 
@@ -266,6 +301,7 @@ def read_study(
     if series:
         regions, noticed = _read_masks(plan, series, watched)
         findings += noticed
+    maps = _read_maps(plan, series, findings, leave_out=leave_out_refused)
     watched("read", 1.0)
     overrides = plan.study_file.overrides()
     patient = next((e.patient_key for e in wanted if e.patient_key), "")
@@ -275,6 +311,7 @@ def read_study(
         timepoints=_timepoints(series, plan),
         regions=tuple(regions),
         overrides=overrides,
-        input_hash=_input_hash(series, regions, overrides),
+        input_hash=_input_hash(series, regions, overrides, maps),
+        external_maps=maps,
     )
     return StageResult(study, tuple(findings))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eprimg.errors import ConfigError, raise_faults
+from eprimg.io.study_file_maps import MapEntry, parse_map_entries
 from eprimg.model.study import Role
 
 __all__ = ["MaskEntry", "StudyFile", "merge_study_files", "parse_study_file", "read_study_file"]
@@ -31,8 +32,10 @@ _SECTIONS = {
         "pet_over_dose_calibrator": float,
     },
     "patient": {"weight_kg": float, "height_m": float, "sex": str},
+    "spect": {"bq_per_ml_per_count": float, "decay_correction": str},
     "agent": {"instant": datetime, "dose_mg_fe": float, "earlier_instant": datetime},
     "masks": None,
+    "maps": None,
 }
 
 
@@ -81,6 +84,8 @@ class StudyFile:
         File name, for messages.
     agent : Mapping
         Facts about the iron-oxide agent: ``instant``, ``dose_mg_fe``, ``earlier_instant``.
+    maps : tuple of MapEntry
+        Maps made elsewhere that are measured as covariates.
     """
 
     pseudonym: str = ""
@@ -89,6 +94,7 @@ class StudyFile:
     masks: tuple[MaskEntry, ...] = ()
     source: str = ""
     agent: Mapping[str, Any] = field(default_factory=dict)
+    maps: tuple[MapEntry, ...] = ()
 
     def overrides(self) -> dict[str, Any]:
         """List everything that a user entered, for the record.
@@ -102,6 +108,7 @@ class StudyFile:
         record |= dict(self.entered)
         record |= {f"agent.{k}": v for k, v in self.agent.items()}
         record |= {f"masks.{n}": m.path.name for n, m in enumerate(self.masks, start=1)}
+        record |= {f"maps.{m.key}": m.path.name for m in self.maps}
         return record
 
     def to_content(self) -> dict[str, Any]:
@@ -113,12 +120,13 @@ class StudyFile:
             Sections as `parse_study_file` takes them; empty ones are left out.
         """
         facts = {("instant" if k == _INSTANT else k): v for k, v in self.entered.items()}
-        patient = _SECTIONS["patient"] or {}
+        patient, spect = _SECTIONS["patient"] or {}, _SECTIONS["spect"] or {}
         content: dict[str, Any] = {
             "pseudonym": self.pseudonym,
             "roles": {k: str(v) for k, v in self.roles.items()},
-            "injection": {k: v for k, v in facts.items() if k not in patient},
+            "injection": {k: v for k, v in facts.items() if k not in {*patient, *spect}},
             "patient": {k: v for k, v in facts.items() if k in patient},
+            "spect": {k: v for k, v in facts.items() if k in spect},
             "agent": dict(self.agent),
             "masks": [
                 {"path": str(m.path)}
@@ -126,6 +134,7 @@ class StudyFile:
                 | ({"names": dict(m.names)} if m.names else {})
                 for m in self.masks
             ],
+            "maps": [m.to_content() for m in self.maps],
         }
         return {k: v for k, v in content.items() if v}
 
@@ -238,7 +247,7 @@ def read_study_file(path: Path | str) -> StudyFile:
     ----------
     path : Path
         TOML file with the sections ``pseudonym``, ``[roles]``, ``[injection]``, ``[patient]``,
-        ``[agent]`` and ``[[masks]]``; all are optional.
+        ``[spect]``, ``[agent]``, ``[[masks]]`` and ``[[maps]]``; all are optional.
 
     Returns
     -------
@@ -272,12 +281,12 @@ def parse_study_file(
     Parameters
     ----------
     content : Mapping
-        ``pseudonym`` and the sections ``roles``, ``injection``, ``patient``, ``agent`` and
-        ``masks``, as in the file.  The facts of ``injection`` and ``patient`` may also stand alone
-        by the names under which they are recorded, e.g. ``weight_kg``, ``dose_mbq``,
-        ``injection_instant``.
+        ``pseudonym`` and the sections ``roles``, ``injection``, ``patient``, ``agent``,
+        ``spect``, ``masks`` and ``maps``, as in the file.  The facts of ``injection``, ``patient``
+        and ``spect`` may also stand alone by the names under which they are recorded, e.g.
+        ``weight_kg``, ``dose_mbq``, ``injection_instant``.
     folder : Path
-        Where relative paths of masks start.
+        Where relative paths of masks and maps start.
     source : str
         File name or origin, for messages.
     instants_as_text : bool
@@ -307,20 +316,21 @@ def parse_study_file(
                     action=f"use one of {', '.join(_SECTIONS)}",
                 )
             )
-    for name in ("injection", "patient", "agent"):
+    for name in ("injection", "patient", "spect", "agent"):
         if name in content:
             _check_section(name, content[name], source, faults)
     _check_iron(content.get("agent"), source, faults)
     roles = _roles(content.get("roles", {}), source, faults)
     masks = _masks(content.get("masks", []), folder, source, faults)
+    maps = parse_map_entries(content.get("maps", []), folder, source, faults)
     raise_faults(faults)
     injection = dict(content.get("injection", {}))
-    entered: dict[str, Any] = dict(content.get("patient", {}))
+    entered: dict[str, Any] = {**content.get("patient", {}), **content.get("spect", {})}
     if "instant" in injection:
         entered[_INSTANT] = injection.pop("instant")
     entered |= injection
     agent = dict(content.get("agent", {}))
-    return StudyFile(str(content.get("pseudonym", "")), roles, entered, masks, source, agent)
+    return StudyFile(str(content.get("pseudonym", "")), roles, entered, masks, source, agent, maps)
 
 
 def _check_iron(agent: Any, where: str, faults: list[ConfigError]) -> None:
@@ -383,7 +393,8 @@ def merge_study_files(below: StudyFile, above: StudyFile) -> StudyFile:
     Returns
     -------
     StudyFile
-        Roles and facts of both; the masks of ``above`` replace those of ``below`` when it has any.
+        Roles and facts of both; the masks (or maps) of ``above`` replace those of ``below`` when
+        it has any.
     """
     return StudyFile(
         above.pseudonym or below.pseudonym,
@@ -392,4 +403,5 @@ def merge_study_files(below: StudyFile, above: StudyFile) -> StudyFile:
         above.masks or below.masks,
         " and ".join(dict.fromkeys(s for s in (below.source, above.source) if s)),
         {**below.agent, **above.agent},
+        above.maps or below.maps,
     )

@@ -83,7 +83,25 @@ def counting(progress: Progress | None) -> Callable[[int, int], None] | None:
     return lambda number, total: tell("scan", number / max(total, 1))
 
 
+def _without_maps(index: StudyIndex, study_file: StudyFile) -> StudyIndex:
+    """Take away the role that the scan gave to a file which the user names as a map."""
+    named = {m.path.resolve() for m in study_file.maps}
+    if not named:
+        return index
+    reason = f"a map of {study_file.source}"
+    return replace(
+        index,
+        series=tuple(
+            replace(entry, role=Role.UNUSED, reason=reason)
+            if any(p.resolve() in named for p in entry.paths)
+            else entry
+            for entry in index.series
+        ),
+    )
+
+
 def _apply_roles(index: StudyIndex, study_file: StudyFile) -> StudyIndex:
+    index = _without_maps(index, study_file)
     if not study_file.roles:
         return index
     unknown = [

@@ -65,7 +65,7 @@ ERROR_RANGE_TEXT: Mapping[ErrorRange, str] = MappingProxyType(
         ErrorRange.CALIBRATED: "calibrated",
         ErrorRange.NO_ERROR: "no standard error",
         ErrorRange.UNKNOWN_NOISE: "the noise level is not known",
-        ErrorRange.NOT_SHOWN: "not shown for this estimator, noise mode and number of channels",
+        ErrorRange.NOT_SHOWN: "not shown for this estimator, noise mode, channels or correction",
         ErrorRange.FEW_ECHOES: f"fewer than {FEWEST_ECHOES} echoes in the fit",
         ErrorRange.LOW_SIGNAL: f"S0 / sigma below {SNR_STEPS[0]:g}",
         ErrorRange.HIGH_RATE: "R2* too high for its S0 / sigma and these echo times",

@@ -243,6 +243,8 @@ class PETAcquisition:
     pet_over_dose_calibrator : Known[float]
         Cross-calibration: what the scanner reads over what the dose calibrator reads; 1 when
         missing.
+    modality : str
+        ``PET``, or ``SPECT`` for a reconstruction of a gamma camera.
     """
 
     injection: Injection
@@ -263,3 +265,5 @@ class PETAcquisition:
     mode: str = "lenient"
     warnings: tuple[str, ...] = ()
     pet_over_dose_calibrator: Known[float] = field(default_factory=_missing)
+    # Not in the text form, which is hashed: the hashes of PET studies stay what they were.
+    modality: str = field(default="PET", repr=False)

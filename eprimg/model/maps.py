@@ -14,7 +14,7 @@ from eprimg.model.grid import Grid
 from eprimg.model.volume import read_only
 from eprimg.quantities import Quantity
 
-__all__ = ["QuantityMap", "echoes_of_map"]
+__all__ = ["ExternalMap", "QuantityMap", "echoes_of_map"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -82,6 +82,31 @@ class QuantityMap:
         """Short form: quantity, share of valid voxels and grid."""
         share = 100.0 * float(np.mean(self.valid))
         return f"QuantityMap({self.quantity.name}, {share:.1f} % valid, {self.grid!r})"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class ExternalMap:
+    """A map that was made elsewhere and is measured as a covariate.
+
+    Parameters
+    ----------
+    key : str
+        Name as a source of numbers, e.g. ``map_ktrans`` or ``map_r2_pre``.
+    on : str
+        Key of the series whose frame of reference, and registration, it shares.
+    map : QuantityMap
+        Values on their own grid; a voxel that is not finite is missing.
+    phase : str
+        ``pre``, ``post`` or empty.
+    source_hash : str
+        SHA-256 of the values.
+    """
+
+    key: str
+    on: str
+    map: QuantityMap
+    phase: str = ""
+    source_hash: str = ""
 
 
 def echoes_of_map(r2star: QuantityMap | None, acquired_s: Sequence[float]) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from eprimg.errors import ConfigError, raise_faults
 from eprimg.model.tiers import INDETERMINATE, NOT_TIERED, Cohort, TierScheme
-from eprimg.quantities import QUANTITIES
+from eprimg.quantities import EXTERNAL_MAPS, QUANTITIES
 
 __all__ = ["PATIENT_RULES", "parse_cohort", "parse_scheme"]
 
@@ -28,6 +28,8 @@ _TEXTS = (
     "applies_to",
 )
 _OPTIONAL = ("edges", "unit", "notes")
+_TIERED = tuple(sorted(set(QUANTITIES) - {*EXTERNAL_MAPS, "vessel_size_q"}))
+"""What a scheme may place in tiers; a covariate from a map made elsewhere never is."""
 
 
 class _Faults:
@@ -85,7 +87,7 @@ def parse_scheme(content: Mapping[str, Any], source: str) -> TierScheme:
     texts = {key: faults.text(content, key) for key in _TEXTS}
     faults.choice("patient_rule", texts["patient_rule"], PATIENT_RULES)
     faults.choice("applies_to", texts["applies_to"], ("pet", "mr"))
-    faults.choice("quantity", texts["quantity"], tuple(sorted(QUANTITIES)))
+    faults.choice("quantity", texts["quantity"], _TIERED)
     if not isinstance(content.get("validated"), bool):
         faults.add("'validated' is missing or not true or false", content.get("validated"))
     labels = _labels(content, faults)
@@ -177,7 +179,7 @@ def parse_cohort(content: Mapping[str, Any], source: str) -> Cohort:
     )
     key, statistic = faults.text(content, "key"), faults.text(content, "statistic")
     name = faults.text(content, "quantity")
-    faults.choice("quantity", name, tuple(sorted(QUANTITIES)))
+    faults.choice("quantity", name, _TIERED)
     values = content.get("values")
     if (
         not isinstance(values, list | tuple)

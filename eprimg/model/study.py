@@ -12,6 +12,7 @@ from eprimg.model.acquisition import MRAcquisition, PETAcquisition
 from eprimg.model.complex_echoes import ComplexEchoSource
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
+from eprimg.model.maps import ExternalMap
 from eprimg.model.volume import EchoStack, Volume
 
 __all__ = ["Role", "Series", "Study", "Timepoint"]
@@ -108,7 +109,9 @@ class Study:
     overrides : Mapping
         Every fact that a user entered: key, value.
     input_hash : str
-        SHA-256 over the hashes of all series and regions.
+        SHA-256 over the hashes of all series, regions and external maps.
+    external_maps : tuple of ExternalMap
+        Maps made elsewhere, each in the frame of reference of one of the series.
     """
 
     pseudonym: str
@@ -116,6 +119,7 @@ class Study:
     regions: tuple[LesionSet, ...] = ()
     overrides: Mapping[str, object] = field(default_factory=dict)
     input_hash: str = ""
+    external_maps: tuple[ExternalMap, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that labels and series keys are unique."""

@@ -280,9 +280,9 @@ def _pet_facts(pet: PETAcquisition) -> list[Fact]:
             lambda v: f"{format_value(v / 1e6)} MBq",
             "at the instant of injection",
         ),
-        Fact("PET start", f"{format_fixed(hours, 2)} h after injection")
+        Fact(f"{pet.modality} start", f"{format_fixed(hours, 2)} h after injection")
         if hours is not None
-        else Fact("PET start", "not known", missing=True),
+        else Fact(f"{pet.modality} start", "not known", missing=True),
         _known("Weight", pet.weight_kg, lambda v: f"{format_fixed(v, 1)} kg"),
         Fact(
             "Reference time of the activity",

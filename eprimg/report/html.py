@@ -13,6 +13,7 @@ from eprimg.model.case import Case, Severity
 from eprimg.model.lesions import Region, RegionSource
 from eprimg.model.tiers import Tier
 from eprimg.report import facts, tables
+from eprimg.report.covariates import covariate_rows
 from eprimg.report.decay_figure import decay_picture, lesion_decays
 from eprimg.report.findings import finding_groups
 from eprimg.report.frames import reference_grid
@@ -128,6 +129,7 @@ def render_report(
         organ_columns=organ_columns,
         organs=tables.table_rows(case, organs, organ_columns, organ_notes),
         organ_footnotes=organ_notes.texts,
+        covariates=covariate_rows(case),
         cards=cards,
         n_lesions=len(lesions),
         most_cards=_MOST_CARDS,

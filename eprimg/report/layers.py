@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eprimg.config import Config
+from eprimg.model.acquisition import PETAcquisition
 from eprimg.model.case import Case
 from eprimg.model.grid import Grid
 from eprimg.model.maps import QuantityMap
@@ -177,7 +178,10 @@ def pet_layer(case: Case, config: Config, frame: str) -> Layer | None:
     Layer or None
         SUVbw on its native grid, else %ID/kg; None without a PET map that can be reached.
     """
-    for key, title in (("suvbw", "PET"), ("pid_per_kg", "PET")):
+    pet = case.study.find(Role.PET)
+    facts = pet.acquisition if pet is not None else None
+    title = facts.modality if isinstance(facts, PETAcquisition) else "PET"
+    for key in ("suvbw", "pid_per_kg"):
         found = _reachable(case, key, frame, Role.PET)
         if found is None:
             continue

@@ -16,7 +16,7 @@ from eprimg.stages.agent_dose import hours_after_agent
 from eprimg.stages.denominator import judge_denominator
 from eprimg.stages.numbers import NAN, Kept, Numbers, find_number
 
-__all__ = ["measure_blood_fraction"]
+__all__ = ["measure_blood_fraction", "why_not_in_vessels"]
 
 _SOURCE = "mr_post-mr_pre"
 
@@ -52,7 +52,7 @@ def measure_blood_fraction(
     if not config.measure.blood_fraction:
         return
     blood = lesions.reference("blood")
-    refused, said = _refused(study), ""
+    refused, said = why_not_in_vessels(study), ""
     below = None
     if blood is None:
         refused = "there is no blood region"
@@ -88,7 +88,19 @@ def measure_blood_fraction(
         )
 
 
-def _refused(study: Study) -> str:
+def why_not_in_vessels(study: Study) -> str:
+    """Say why the agent cannot be taken to lie in the vessels alone.
+
+    Parameters
+    ----------
+    study : Study
+        What was read: the instant of the dose and of the series after it.
+
+    Returns
+    -------
+    str
+        Empty within four hours after the dose.
+    """
     hours = hours_after_agent(study)
     if not math.isfinite(hours):
         return "the time from the dose to the series after it is not known (agent.instant)"

@@ -21,6 +21,11 @@ from eprimg.stages.blood_fraction import measure_blood_fraction
 from eprimg.stages.blood_volume import correct_blood_volume
 from eprimg.stages.carry import fingerprints, reference_series
 from eprimg.stages.coverage import Drawn, add_coverage_notes, measure_coverage
+from eprimg.stages.external_maps import (
+    covariate_voxels,
+    measure_covariates,
+    measure_vessel_size,
+)
 from eprimg.stages.fat_water_maps import measure_fat_water
 from eprimg.stages.iron import iron_findings, measure_iron
 from eprimg.stages.measure_mr import measure_differences, measure_r2star, tail_ratios
@@ -47,7 +52,8 @@ class Measured:
     lesions : LesionSet or None
         Regions on the reference grid, with measurements and notes.
     native_lesions : Mapping of str to LesionSet
-        The same labels on the grid of every series that was measured, by series key.
+        The same labels on the grid of every series that was measured, by series key, and on that
+        of every external map, by its key.
     """
 
     lesions: LesionSet | None
@@ -134,9 +140,11 @@ def measure(
         )
         if moved is not None:
             voxels[series.key] = moved
+    covariates = covariate_voxels(study, registrations, regions, outlines, voxels, before or {})
     carried = {key: each.lesions for key, each in voxels.items()}
+    native_sets = {**carried, **{key: each.lesions for key, each in covariates.items()}}
     if ids is not None:
-        wanted |= _moved(before or {}, carried, lesions)
+        wanted |= _moved(before or {}, native_sets, lesions)
     numbers: dict[int, list[Measurement]] = {i: [] for i in wanted}
     kept = {r.id: r.measurements for r in lesions.regions if r.id not in wanted}
     drawn = _drawn(carried, lesions, reference)
@@ -190,6 +198,8 @@ def measure(
         )
         correct_blood_volume(numbers, kept, voxels[pet.key].lesions, maps, config)
         add_coverage_notes(numbers, str(Role.PET))
+    measure_covariates(numbers, study, registrations, regions, covariates)
+    measure_vessel_size(numbers, kept, study)
     measured = lesions.with_regions(tuple(_with_numbers(r, numbers) for r in lesions.regions))
     tell("notes", 0.9)
     noted, findings = note_regions(
@@ -209,7 +219,7 @@ def measure(
         )
     )
     findings = [*findings, *iron_findings(study, relaxivity)]
-    return StageResult(Measured(judged, carried), tuple(findings))
+    return StageResult(Measured(judged, native_sets), tuple(findings))
 
 
 def _with_numbers(region: Region, numbers: Mapping[int, list[Measurement]]) -> Region:

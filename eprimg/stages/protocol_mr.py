@@ -16,6 +16,7 @@ from eprimg.model.case import Finding, Severity
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Series
 from eprimg.model.volume import EchoStack
+from eprimg.stages.field_gradient import rephased_sample
 
 __all__ = ["FIRST_ECHO_PRODUCT", "protocol_findings"]
 
@@ -196,6 +197,8 @@ def _tissue(stack: EchoStack, r2star: QuantityMap, s0: QuantityMap) -> _Tissue |
     where = where[:: max(1, -(-where.size // _MOST_VOXELS))]
     index = np.unravel_index(where, first.shape)
     signal = np.asarray(stack.volume.data[index], dtype=np.float64)
+    # A decay that was corrected for the field gradient is compared with echoes that were.
+    signal = rephased_sample(signal, r2star, index, stack.echo_times_s)
     whole = np.isfinite(signal).all(axis=1)
     if np.count_nonzero(whole) < _FEWEST_VOXELS:
         return None

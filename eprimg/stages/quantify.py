@@ -20,6 +20,7 @@ from eprimg.quantities import quantity
 from eprimg.stages.agent_dose import agent_findings
 from eprimg.stages.carry import carry_map, reference_series, transform_to
 from eprimg.stages.fat_water_maps import fat_water_maps
+from eprimg.stages.field_gradient import external_field_map
 from eprimg.stages.quantify_mr import milliseconds, r2star_maps
 from eprimg.stages.quantify_pet import pet_maps
 
@@ -101,17 +102,25 @@ def quantify(
             tell(f"R2* of {key}", 0.3 * (step + share))
 
         told(0.0)
+        complex_: tuple[dict[str, QuantityMap], list[Finding]] | None = None
+        field = None
+        if config.r2star.field_gradient != "off":
+            field = external_field_map(study, series)
+            if field is None and config.fat_water.fit:
+                complex_ = fat_water_maps(series, phase, config, told)
+                field = complex_[0].get(f"field_map_{phase}")
         try:
-            fitted, noticed = r2star_maps(series, phase, config, told)
+            fitted, noticed = r2star_maps(series, phase, config, told, field=field)
         except Cancelled:
             raise
         except EprimgError as error:
             faults.append(error)
+            findings += complex_[1] if complex_ else []
             continue
         maps.update(fitted)
         findings += noticed
         if config.fat_water.fit:
-            fitted, noticed = fat_water_maps(series, phase, config, told)
+            fitted, noticed = complex_ or fat_water_maps(series, phase, config, told)
             maps.update(fitted)
             findings += noticed
     pet = study.find(Role.PET)

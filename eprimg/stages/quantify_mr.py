@@ -22,6 +22,12 @@ from eprimg.model.study import Series
 from eprimg.model.volume import EchoStack
 from eprimg.quantities import quantity
 from eprimg.stages.error_range import ERROR_RANGE, error_range_finding
+from eprimg.stages.field_gradient import (
+    fit_rephased,
+    gradient_correction,
+    gradient_finding,
+    with_gradient,
+)
 from eprimg.stages.protocol_mr import protocol_findings
 
 __all__ = ["fit_like_map", "milliseconds", "r2star_maps"]
@@ -76,7 +82,12 @@ def milliseconds(times_s: Sequence[float]) -> str:
 
 
 def r2star_maps(
-    series: Series, phase: str, config: Config, told: Callable[[float], object]
+    series: Series,
+    phase: str,
+    config: Config,
+    told: Callable[[float], object],
+    *,
+    field: QuantityMap | None = None,
 ) -> tuple[dict[str, QuantityMap], list[Finding]]:
     """Fit one multi-echo series.
 
@@ -90,6 +101,8 @@ def r2star_maps(
         Settings (``r2star``, ``threads``).
     told : callable
         Called with the fraction done.
+    field : QuantityMap, optional
+        Field map on the grid of the series, for ``r2star.field_gradient``.
 
     Returns
     -------
@@ -107,7 +120,8 @@ def r2star_maps(
     ------
     InputError
         ``E_IN_PHASE`` where in-phase echoes were asked for and there are too few, or the field
-        strength is not known; ``E_ECHO`` for echoes that the estimator cannot take.
+        strength is not known; ``E_ECHO`` for echoes that the estimator cannot take;
+        ``E_FIELD_MAP`` where the field gradient is to be corrected and no field map is there.
     """
     stack = series.pixels
     assert isinstance(stack, EchoStack)
@@ -118,18 +132,24 @@ def r2star_maps(
         signal = np.ascontiguousarray(signal[..., list(used)])
     times = tuple(acquired[n] for n in used)
     noise = _noise(signal, times, config)
-    fit = fit_r2star(
-        signal,
-        times,
-        method=cast(_Method, config.r2star.method),
-        noise=_mode(noise.mode),
-        sigma=noise.sigma,
-        n_coils=config.r2star.n_coils if noise.sigma is not None else 1,
-        threads=config.threads or None,
-        progress=told,
-    )
+    options: dict[str, Any] = {
+        "method": cast(_Method, config.r2star.method),
+        "noise": _mode(noise.mode),
+        "n_coils": config.r2star.n_coils if noise.sigma is not None else 1,
+        "threads": config.threads or None,
+    }
     findings = _noise_finding(noise, config, series.key)
-    maps = _maps(series, phase, config, fit, noise, used)
+    correction = gradient_correction(series, field, config)
+    if correction is None:
+        fit = fit_r2star(signal, times, sigma=noise.sigma, progress=told, **options)
+        maps = _maps(series, phase, config, fit, noise, used)
+    else:
+        fit, facts = fit_rephased(
+            signal, times, correction, sigma=noise.sigma, progress=told, **options
+        )
+        findings.append(gradient_finding(facts, series.key))
+        made = _maps(series, phase, config, fit, noise, used)
+        maps = {k: with_gradient(m, correction, facts) for k, m in made.items()}
     r2star, s0 = maps[f"r2star_{phase}"], maps[f"s0_{phase}"]
     findings += _failed_voxels(r2star, series.key)
     findings += error_range_finding(r2star.details[ERROR_RANGE], s0, noise.level, series.key)

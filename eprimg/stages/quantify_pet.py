@@ -415,4 +415,4 @@ def _facts(acquisition: PETAcquisition, dose: float, half_life: float) -> dict[s
         "half_life_s": half_life if np.isfinite(half_life) else None,
         "hours_after_injection": acquisition.hours_after_injection,
         "corrections": list(acquisition.corrections),
-    }
+    } | ({} if acquisition.modality == "PET" else {"modality": acquisition.modality})

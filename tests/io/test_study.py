@@ -12,12 +12,14 @@ import pytest
 
 from eprimg.config import Config
 from eprimg.errors import Cancelled, ConfigError, EprimgError, InputError
+from eprimg.io.bridge import nifti_affine
 from eprimg.io.study import read_study
 from eprimg.io.study_plan import plan_study
 from eprimg.model.acquisition import Origin, PETAcquisition
 from eprimg.model.case import Severity
 from eprimg.model.study import Role
 from tests.conftest import is_pet
+from tests.io.dicom_factory import write_mr
 
 
 def test_roles_timepoints_and_masks(phantom: Path) -> None:
@@ -197,3 +199,41 @@ def test_reading_stops_when_asked(phantom: Path) -> None:
         with pytest.raises(Cancelled):
             read_study(phantom / "dicom", progress=stop)
         assert calls == at
+
+
+def test_external_maps_are_read_hashed_and_take_no_role(tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    for phase, series in (("pre", "2.25.11"), ("post", "2.25.12")):
+        write_mr(folder / phase, series=series, change=described(phase))
+    plain = read_study(folder).value
+    grid = plain.series[0].grid
+    nifti = nib.Nifti1Image(np.full(grid.shape[::-1], 0.2, np.float32), nifti_affine(grid))
+    nib.save(nifti, folder / "liver-mask.nii.gz")  # a name that the scan would take for a mask
+    spoken = folder / "study.toml"
+    entry = '[[maps]]\npath = "liver-mask.nii.gz"\nquantity = "ktrans"\n'
+    spoken.write_text(entry + 'on = "mr_post"\n', encoding="utf-8")
+    result = read_study(folder)
+    (found,) = result.value.external_maps
+    assert (found.key, found.on, result.value.regions) == ("map_ktrans", "mr_post", ())
+    assert result.value.input_hash != plain.input_hash
+    assert result.value.overrides["maps.map_ktrans"] == "liver-mask.nii.gz"
+    assert "I_EXTERNAL_MAP" in {f.code for f in result.findings}
+    assert "W_MASK_UNUSED" not in {f.code for f in result.findings}
+    nib.save(
+        nib.Nifti1Image(np.full(grid.shape[::-1], 0.3, np.float32), nifti_affine(grid)),
+        folder / "liver-mask.nii.gz",
+    )
+    assert read_study(folder).value.input_hash != result.value.input_hash
+    spoken.write_text(entry, encoding="utf-8")
+    with pytest.raises(EprimgError, match="no frame of reference of this study"):
+        read_study(folder)
+    left = read_study(folder, leave_out_refused=True)
+    assert left.value.external_maps == ()
+    assert [f.severity for f in left.findings if f.code == "E_FOR"] == [Severity.ERROR]
+
+
+def described(phase: str) -> Callable[..., None]:
+    def change(d: pydicom.Dataset, k: int, e: int) -> None:
+        d.SeriesDescription = f"GRE {phase} contrast"
+
+    return change

@@ -123,3 +123,12 @@ def test_a_cohort_lists_all_its_faults_at_once():
         parse_cohort(COHORT | {"n_patients": 9}, "cohort.json")
     with pytest.raises(ConfigError, match="are in %ID/kg"):
         parse_cohort(COHORT | {"unit": "g/mL"}, "cohort.json")
+
+
+@pytest.mark.parametrize("key", ["ktrans", "fdg_suvbw", "vessel_size_q"])
+def test_a_covariate_places_nothing_in_a_tier(key):
+    with pytest.raises(ConfigError) as caught:
+        parse_scheme({**SCHEME, "quantity": key, "unit": "1/min"}, "own.toml")
+    assert any("quantity" in f.message for f in caught.value.faults or (caught.value,))
+    with pytest.raises(ConfigError):
+        parse_cohort({**COHORT, "quantity": key}, "cohort.json")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from eprimg.config import Config, load_config
 from eprimg.io.study_file import MaskEntry, StudyFile, read_study_file
+from eprimg.io.study_file_maps import MapEntry
 from eprimg.model.study import Role
 from napari_eprimg.reading.reproduce import study_file_text, write_inputs
 
@@ -23,10 +24,12 @@ def test_a_study_file_is_read_back_equal(tmp_path: Path) -> None:
             "injection_instant": datetime(2024, 5, 17, 10, 0, tzinfo=timezone(timedelta(hours=2))),
             "dose_mbq": 74.0,
             "nuclide": "89Zr",
+            "bq_per_ml_per_count": 23.5,
         },
         (MaskEntry(mask, "mr_pre", {"1": "liver"}), MaskEntry(mask)),
         "study.toml",
         {"instant": datetime(2024, 5, 16, 9, 0), "dose_mg_fe": 510.0},
+        (MapEntry(mask, "ktrans", "mr_post", "", "1/min"), MapEntry(mask, "r2", "", "pre")),
     )
     path = tmp_path / "study.toml"
     path.write_text(study_file_text(spoken), encoding="utf-8")

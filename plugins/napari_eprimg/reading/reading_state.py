@@ -301,7 +301,13 @@ class ReadingState:
         own = self._plan.study_file if self._plan is not None else StudyFile()
         roles = {**own.roles, **self._roles}
         spoken = StudyFile(
-            own.pseudonym, roles, dict(self._entered), own.masks, _STUDY_FILE, own.agent
+            own.pseudonym,
+            roles,
+            dict(self._entered),
+            own.masks,
+            _STUDY_FILE,
+            own.agent,
+            own.maps,
         )
         return spoken if spoken.to_content() else replace(spoken, source="")
 

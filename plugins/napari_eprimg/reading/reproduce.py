@@ -104,7 +104,7 @@ def study_file_text(study_file: StudyFile) -> str:
     Parameters
     ----------
     study_file : StudyFile
-        Its content; paths of masks become absolute.
+        Its content; paths of masks and maps become absolute.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def study_file_text(study_file: StudyFile) -> str:
     lines = []
     if "pseudonym" in content:
         lines.append(f"pseudonym = {_value(content['pseudonym'])}")
-    for name in ("roles", "injection", "patient", "agent"):
+    for name in ("roles", "injection", "patient", "spect", "agent"):
         if name in content:
             lines += ["", f"[{name}]", *_pairs(content[name])]
     for mask in content.get("masks", []):
@@ -124,6 +124,9 @@ def study_file_text(study_file: StudyFile) -> str:
         lines += ["", "[[masks]]", *_pairs(plain)]
         if "names" in mask:
             lines += ["[masks.names]", *_pairs(mask["names"])]
+    for map_ in content.get("maps", []):
+        path = str(Path(map_["path"]).resolve())
+        lines += ["", "[[maps]]", *_pairs({**map_, "path": path})]
     return "\n".join(lines).strip() + "\n"
 
 
