@@ -7,14 +7,15 @@ background, so that a lesion in the lung is never corrected with the background 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from eprimg.errors import GeometryError, InputError
-from eprimg.kernels._partial_volume_blur import Edge, Psf, Weights, argument, spread, spread_axis
+from eprimg.kernels._partial_volume_blur import Psf, Weights, argument, spread_axis
+from eprimg.kernels._partial_volume_sums import overlaps, spread_rows
 from eprimg.kernels.label_boxes import Box, boxes_meet, joined_box, widened_box
 
 _Volume = NDArray[np.floating]
@@ -126,14 +127,19 @@ def make_region(
     return Region(label, support, mask, outer, _spread_out(mask, support, outer, psf.weights))
 
 
-def _spread_out(
-    array: _Volume, box: Box, outer: Box, weights: Weights, *, edge: Edge = "reflect"
-) -> _Volume:
+def _spread_out(array: _Volume, box: Box, outer: Box, weights: Weights) -> _Volume:
     """Correlate with weights into a wider box; each axis grows just before it is correlated."""
+    whole = all(
+        b.start - o.start >= w.size // 2 and o.stop - b.stop >= w.size // 2
+        for b, o, w in zip(box, outer, weights, strict=True)
+    )
+    if whole:
+        # The border of the volume, where its mirror image comes in, is out of reach.
+        return spread_rows([(box, array)], [outer], weights)[0][1].astype(array.dtype, copy=False)
     for axis, (b, o) in enumerate(zip(box, outer, strict=True)):
         margin = [(0, 0), (0, 0), (0, 0)]
         margin[axis] = (b.start - o.start, o.stop - b.stop)
-        array = spread_axis(np.pad(array, margin), weights[axis], axis, edge=edge)
+        array = spread_axis(np.pad(array, margin), weights[axis], axis, edge="reflect")
     return array
 
 
@@ -155,13 +161,12 @@ def transfer(group: Group) -> Transfer:
     shared = np.zeros((n + 1, n + 1))
     weight, total = np.zeros(n + 1), np.zeros(n + 1)
     spill = np.zeros(n)
-    for row, one in enumerate(group.regions):
-        used = one.mask * group.valid[one.support]
+    masks = [(r.support, r.mask * group.valid[r.support]) for r in group.regions]
+    for row, (one, (_, used)) in enumerate(zip(group.regions, masks, strict=True)):
         weight[row] = used.sum(dtype=np.float64)
         total[row] = _dot(used, group.image[one.support])
         spill[row] = _dot(one.blurred, group.valid[one.reach_box])
-        for column, other in enumerate(group.regions):
-            shared[row, column] = overlap((one.support, used), (other.reach_box, other.blurred))
+    shared[:n, :n] = overlaps(masks, [(r.reach_box, r.blurred) for r in group.regions])
     everything = float(np.count_nonzero(group.valid))
     weight[n] = everything - weight[:n].sum() if group.has_background else 0.0
     total[n] = group.image.sum(dtype=np.float64) - total[:n].sum()
@@ -191,38 +196,53 @@ def mean_covariance(
     shape: Shape,
 ) -> NDArray[np.float64]:
     """Covariance of weighted sums of voxels whose noise is correlated between neighbours."""
-    scaled = _scaled(rows, sd)
+    scaled, factor = _scaled(rows, sd)
     if noise is None:
         wide = scaled
     else:
         reach = (noise[0].size // 2, noise[1].size // 2, noise[2].size // 2)
-        wide = []
-        for box, array in scaled:
-            outer = widened_box(box, reach, shape)
-            wide.append((outer, _spread_out(array, box, outer, noise, edge="zero")))
-    out = np.zeros((len(rows), len(rows)))
-    for column, other in enumerate(wide):
-        for row in range(column + 1):
-            out[row, column] = out[column, row] = overlap(scaled[row], other)
-    return out
+        outer = _needed([box for box, _ in scaled], reach, shape)
+        wide = spread_rows(scaled, outer, noise)
+    lower = np.zeros((len(rows), len(rows)))
+    # The last row, the background, is large, and meets nothing later than itself.
+    lower[:, :-1] = np.tril(overlaps(wide, scaled[:-1]))
+    lower[-1, -1] = overlap(wide[-1], scaled[-1])
+    both: NDArray[np.float64] = (lower + np.tril(lower, -1).T) * factor
+    return both
+
+
+def _needed(boxes: Sequence[Box], reach: Shape, shape: Shape) -> list[Box]:
+    """Where the spread of each row is looked at: in its own box and in those of earlier rows."""
+    ends = np.array([[(s.start, s.stop) for s in box] for box in boxes])
+    start, stop = ends[..., 0], ends[..., 1]
+    far_start, far_stop = np.maximum(start - reach, 0), np.minimum(stop + reach, shape)
+    first = np.maximum(far_start[:, None], start)
+    last = np.minimum(far_stop[:, None], stop)
+    earlier = np.tril((first < last).all(axis=2))
+    first = np.where(earlier[..., None], first, start[:, None]).min(axis=1)
+    last = np.where(earlier[..., None], last, stop[:, None]).max(axis=1)
+    return [
+        (slice(*map(int, k)), slice(*map(int, j)), slice(*map(int, i)))
+        for k, j, i in np.stack((first, last), axis=2)
+    ]
 
 
 def mean_variance(
     rows: Sequence[tuple[Box, _Volume]], sd: float | _Volume, noise: Weights | None
 ) -> NDArray[np.float64]:
     """Diagonal of `mean_covariance`, which needs no look beyond the own box."""
-    out = np.zeros(len(rows))
-    for row, (_, array) in enumerate(_scaled(rows, sd)):
-        out[row] = _dot(array, array if noise is None else spread(array, noise, edge="zero"))
-    return out
+    scaled, factor = _scaled(rows, sd)
+    wide = scaled if noise is None else spread_rows(scaled, [box for box, _ in scaled], noise)
+    return factor * np.array([_dot(a, b) for (_, a), (_, b) in zip(scaled, wide, strict=True)])
 
 
-def _scaled(rows: Sequence[tuple[Box, _Volume]], sd: float | _Volume) -> list[tuple[Box, _Volume]]:
-    """Weights times the noise of their voxels."""
-    return [
-        (b, a * (sd if isinstance(sd, float) else sd[b].astype(a.dtype, copy=False)))
-        for b, a in rows
-    ]
+def _scaled(
+    rows: Sequence[tuple[Box, _Volume]], sd: float | _Volume
+) -> tuple[Sequence[tuple[Box, _Volume]], float]:
+    """Weights times the noise of their voxels, up to a factor of their products."""
+    if isinstance(sd, float):
+        return rows, sd * sd
+    return [(b, a * sd[b].astype(a.dtype, copy=False)) for b, a in rows], 1.0
 
 
 def residual_sd(group: Group, means: NDArray[np.float64]) -> float:
@@ -235,8 +255,9 @@ def residual_sd(group: Group, means: NDArray[np.float64]) -> float:
     freedom = int(np.count_nonzero(group.valid)) - means.size
     if freedom < 1:
         return float("nan")
-    left = np.where(group.valid, group.image - model, 0.0)
-    return float(np.sqrt((left * left).sum() / freedom))
+    left = np.subtract(group.image, model, out=model)
+    left[~group.valid] = 0.0
+    return float(np.sqrt(_dot(left, left) / freedom))
 
 
 def overlap(one: tuple[Box, _Volume], other: tuple[Box, _Volume]) -> float:
@@ -251,7 +272,9 @@ def overlap(one: tuple[Box, _Volume], other: tuple[Box, _Volume]) -> float:
     return _dot(one[1][inside(common, one[0])], other[1][inside(common, other[0])])
 
 
-def _dot(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
+def _dot(one: NDArray[Any], other: NDArray[Any]) -> float:
+    if one.dtype == other.dtype == np.float64:
+        return float(np.vdot(one, other))
     return float(np.multiply(one, other, dtype=np.float64).sum())
 
 

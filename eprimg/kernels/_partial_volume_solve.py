@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eprimg.kernels._partial_volume_blur import Psf, Weights, spread
-from eprimg.kernels._partial_volume_loops import pack, yang_step
+from eprimg.kernels._partial_volume_loops import Packed, pack, yang_step
 from eprimg.kernels._partial_volume_regions import (
     Group,
     Transfer,
@@ -20,6 +20,7 @@ from eprimg.kernels._partial_volume_regions import (
     residual_sd,
     transfer,
 )
+from eprimg.kernels._partial_volume_sums import overlaps
 from eprimg.kernels.label_boxes import Box
 
 _Volume = NDArray[np.floating]
@@ -127,7 +128,7 @@ def solve_yang(
         sd = noise.within(group.box)
         if sd is None:
             sd = residual_sd(group, means)
-        raw_se, se = _yang_errors(group, moved, last, sd, noise.weights, present, unmix)
+        raw_se, se = _yang_errors(group, moved, packed, sd, noise.weights, present, unmix)
         voxel_sd = _typical(sd, group.valid)
     with np.errstate(invalid="ignore", divide="ignore"):
         change = np.abs(means - last) / np.abs(means)
@@ -220,20 +221,6 @@ def _base(group: Group, means: _Column) -> float:
     return max(float(means[-1]), 0.0) if group.has_background else 0.0
 
 
-def _template(group: Group, means: _Column) -> tuple[_Volume, _Volume, NDArray[np.bool_]]:
-    """Region means as a map, the same blurred, and where their ratio means something."""
-    base = _base(group, means)
-    sharp = np.full(group.shape, base, dtype=group.image.dtype)
-    blurred = sharp.copy()
-    for region, mean in zip(group.regions, means[:-1], strict=True):
-        # A region without voxels takes the background; its neighbours carry the reason.
-        step = (max(float(mean), 0.0) if np.isfinite(mean) else base) - base
-        sharp[region.support] += step * region.mask
-        blurred[region.reach_box] += step * region.blurred
-    usable = group.valid & (blurred > 1e-6 * float(blurred.max()))
-    return sharp, blurred, usable
-
-
 def _unmixing(group: Group, weight: _Column) -> _Column | None:
     """Mixture of regions in the weighted means of fractions; None for masks of 0 and 1."""
     if all(bool(np.all((r.mask == 0) | (r.mask == 1))) for r in group.regions):
@@ -261,7 +248,7 @@ def _unmixed(mixed: _Column | None, means: _Column) -> _Column:
 def _yang_errors(
     group: Group,
     moved: Transfer,
-    means: _Column,
+    packed: Packed,
     sd: float | _Volume,
     weights: Weights | None,
     present: NDArray[np.bool_],
@@ -270,23 +257,34 @@ def _yang_errors(
     """Noise of raw and settled means.
 
     At rest ``T = mean(f s / b)`` with template s(T) and its blur b(T), so a small change of the map
-    moves the means by ``(1 - M)^-1 mean(df s / b)`` with M the derivative by the means.
+    moves the means by ``(1 - M)^-1 mean(df s / b)`` with M the derivative by the means.  Template
+    and blur are those of the last iteration.
     """
-    sharp, blurred, usable = _template(group, means)
-    factor = np.divide(sharp, blurred, out=np.zeros_like(sharp), where=usable)
-    first = np.divide(group.image, blurred, out=np.zeros_like(sharp), where=usable)
+    usable = group.valid & (packed.blurred > 1e-6 * float(packed.blurred.max()))
+    # In the room of the last iteration, which is over.
+    factor = np.divide(packed.sharp, packed.blurred, out=packed.sharp, where=usable)
+    first = np.divide(group.image, packed.blurred, out=packed.blurred, where=usable)
+    factor[~usable] = first[~usable] = 0.0
     second = first * factor
     rows = mean_weights(group, moved.weight)
     n = len(group.regions)
     slope = np.zeros((n + 1, n + 1))
-    for row, (box, share) in enumerate(rows):
-        by_sharp, by_blurred = (box, share * first[box]), (box, share * second[box])
-        for column, region in enumerate(group.regions):
-            slope[row, column] = overlap(by_sharp, (region.support, region.mask))
-            slope[row, column] -= overlap(by_blurred, (region.reach_box, region.blurred))
-        slope[row, n] = float((by_sharp[1] - by_blurred[1]).sum(dtype=np.float64))
-        slope[row, n] -= slope[row, :n].sum()
-    acting = [(box, share * factor[box]) for box, share in rows]
+    # The row of the background is as large as the group: one room for all its products.
+    room = np.empty(group.shape)
+
+    def times(values: _Volume) -> list[tuple[Box, _Volume]]:
+        (whole, share), small = rows[-1], rows[:-1]
+        some = [(box, part * values[box]) for box, part in small]
+        return [*some, (whole, np.multiply(share, values, out=room))]
+
+    by_sharp = times(first)
+    slope[:, :n] = overlaps(by_sharp, [(r.support, r.mask) for r in group.regions])
+    slope[:, n] = [float(part.sum(dtype=np.float64)) for _, part in by_sharp]
+    by_blurred = times(second)
+    slope[:, :n] -= overlaps(by_blurred, [(r.reach_box, r.blurred) for r in group.regions])
+    slope[:, n] -= [float(part.sum(dtype=np.float64)) for _, part in by_blurred]
+    slope[:, n] -= slope[:, :n].sum(axis=1)
+    acting = times(factor)
     carried = mean_covariance(acting, sd, weights, group.shape)
     select = np.ix_(present, present)
     own = np.eye(int(present.sum())) if unmix is None else unmix[select]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import cache, lru_cache
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from eprimg.kernels import _r2star_rician_numpy as rician_numpy
 from eprimg.kernels._r2star_chunks import Outputs, evenly_spaced, for_kernel
-from eprimg.kernels._r2star_magnitude import MagnitudeTable, mean_magnitude
+from eprimg.kernels._r2star_magnitude import (
+    MagnitudeTable,
+    magnitude_polynomial,
+    magnitude_table,
+    mean_magnitude,
+)
 from eprimg.kernels._r2star_result import CODES, R2StarReason
 
 __all__ = ["NoiseModel", "PlainFit", "fit_with_noise"]
@@ -25,6 +31,11 @@ _PASSES = 2
 _FLOATS = (0, 1, 2, 3, 6, 7, 8)
 _N_ECHOES, _REASON, _SATURATED = 4, 5, 9
 _FITTED = (int(R2StarReason.OK), int(R2StarReason.NOT_CONVERGED))
+_ENDS = (
+    int(R2StarReason.OK),
+    int(R2StarReason.NOT_CONVERGED),
+    int(R2StarReason.AT_BOUND),
+)
 _REFUSALS = (int(R2StarReason.NO_SIGMA), int(R2StarReason.LOW_SIGNAL))
 
 
@@ -86,16 +97,17 @@ def fit_with_noise(
     """
     plain(samples, times, mask, outputs)
     reason = outputs[_REASON]
-    kept = np.full(len(samples), times.size)
+    kept = np.full(len(samples), times.size, np.int16)
     # A late sample of zero is a magnitude that was rounded: it lies below the noise, no more.
     zero = np.flatnonzero(reason == R2StarReason.NON_POSITIVE)
     zero = zero[(samples[zero] >= 0.0).all(axis=1)]
     kept[zero] = np.argmin(samples[zero] > 0.0, axis=1)
     zero = zero[kept[zero] >= model.min_echoes]
-    _fit_groups(plain, samples, times, zero, kept, outputs)
-    lowest = _magnitude_at(model.low_signal_sigmas, model.table)
+    if zero.size > 0:
+        _fit_groups(plain, samples, times, zero, kept, outputs)
+    lowest = _magnitude_at(model.low_signal_sigmas, model.table.n_coils)
     if model.compiled:
-        _floor_kernel("refuse_low")(
+        _kernel("floor", "refuse_low")(
             samples, sigma, lowest, *for_kernel(outputs), _FITTED, *_REFUSALS
         )
     else:
@@ -105,7 +117,9 @@ def fit_with_noise(
             low = ~(samples[:, 0] > lowest * sigma)
         _refuse(outputs, fitted & ~known, R2StarReason.NO_SIGMA)
         _refuse(outputs, fitted & known & low, R2StarReason.LOW_SIGNAL)
-    if model.rician:
+    if model.rician and model.compiled:
+        _fit_rician_compiled(samples, times, sigma, model, outputs)
+    elif model.rician:
         rows = np.flatnonzero(np.isin(reason, _FITTED))
         _fit_rician(samples, times, rows, sigma, model, outputs)
     else:
@@ -121,9 +135,10 @@ def _refuse(outputs: Outputs, rows: NDArray[np.bool_], why: R2StarReason) -> Non
         outputs[_REASON][rows] = why
 
 
-def _magnitude_at(sigmas: float, table: MagnitudeTable) -> float:
+@lru_cache(maxsize=16)
+def _magnitude_at(sigmas: float, n_coils: int) -> float:
     """Mean magnitude that a signal of so many sigmas shows, in sigmas."""
-    return float(mean_magnitude(np.array([sigmas]), table)[0][0])
+    return float(mean_magnitude(np.array([sigmas]), magnitude_table(n_coils))[0][0])
 
 
 def _fit_groups(
@@ -131,7 +146,7 @@ def _fit_groups(
     samples: NDArray[Any],
     times: NDArray[np.float64],
     rows: NDArray[np.intp],
-    kept: NDArray[np.intp],
+    kept: NDArray[np.int16],
     outputs: Outputs,
 ) -> None:
     """Fit the first `kept` echoes of each of the rows."""
@@ -148,15 +163,15 @@ def _truncate(
     plain: PlainFit,
     samples: NDArray[Any],
     times: NDArray[np.float64],
-    kept: NDArray[np.intp],
+    kept: NDArray[np.int16],
     sigma: NDArray[np.float64],
     model: NoiseModel,
     outputs: Outputs,
 ) -> None:
     """Leave out the echoes that the fit itself puts below the noise, and fit again."""
-    lowest = _magnitude_at(model.truncate_sigmas, model.table)
+    lowest = _magnitude_at(model.truncate_sigmas, model.table.n_coils)
     if model.compiled and model.nlls is not None:
-        _truncate_compiled(samples, times, kept, lowest * sigma, model, outputs)
+        _truncate_compiled(samples, times, kept, sigma, lowest, model, outputs)
         return
     part: NDArray[np.intp] | slice = slice(None)
     for _ in range(_PASSES):
@@ -182,17 +197,19 @@ def _truncate(
 def _truncate_compiled(
     samples: NDArray[Any],
     times: NDArray[np.float64],
-    kept: NDArray[np.intp],
-    limit: NDArray[np.float64],
+    kept: NDArray[np.int16],
+    sigma: NDArray[np.float64],
+    lowest: float,
     model: NoiseModel,
     outputs: Outputs,
 ) -> None:
-    _floor_kernel("truncate_chunk")(
+    _kernel("floor", "truncate_chunk")(
         samples,
         times,
         evenly_spaced(times),
         model.nlls,
-        limit,
+        sigma,
+        lowest,
         kept,
         model.min_echoes,
         _PASSES,
@@ -215,7 +232,6 @@ def _fit_rician(
     r2star, s0, se, r2, n_echoes, reason, s0_se, cov, rmse, _ = outputs
     n, start, span = times.size, float(times[0]), float(times[-1] - times[0])
     tau = (times - start) / span
-    even = evenly_spaced(times)
     noise = sigma[rows]
     z = np.ascontiguousarray(samples[rows].astype(np.float64) / noise[:, None])
     rate = r2star[rows].astype(np.float64) * span
@@ -226,7 +242,7 @@ def _fit_rician(
     rate[lost], log_amplitude[lost] = 1.0, np.log(z[lost, 0])
     results = np.empty((rows.size, 4))
     status = np.empty(rows.size, np.uint8)
-    _rician_kernel(model.compiled)(z, tau, even, model.table, log_amplitude, rate, results, status)
+    rician_numpy.fit_rows(z, tau, model.table, log_amplitude, rate, results, status)
     with np.errstate(all="ignore"):
         share = start / span
         amplitude = noise * np.exp(log_amplitude + rate * share)
@@ -252,18 +268,29 @@ def _fit_rician(
     reason[rows] = np.where(good, R2StarReason.OK, failed)
 
 
-def _floor_kernel(name: str) -> Callable[..., None]:
+def _fit_rician_compiled(
+    samples: NDArray[Any],
+    times: NDArray[np.float64],
+    sigma: NDArray[np.float64],
+    model: NoiseModel,
+    outputs: Outputs,
+) -> None:
+    _kernel("rician", "fit_chunk")(
+        samples,
+        times,
+        evenly_spaced(times),
+        sigma,
+        model.table,
+        magnitude_polynomial(model.table.n_coils),
+        *for_kernel(outputs),
+        _FITTED,
+        _ENDS,
+    )
+
+
+@cache
+def _kernel(part: Literal["floor", "rician"], name: str) -> Callable[..., None]:
     # By name: a type checker that follows numba would find nothing typed there.
-    module = importlib.import_module("eprimg.kernels._r2star_floor_numba")
+    module = importlib.import_module(f"eprimg.kernels._r2star_{part}_numba")
     kernel: Callable[..., None] = getattr(module, name)
-    return kernel
-
-
-def _rician_kernel(compiled: bool) -> Callable[..., None]:
-    if not compiled:
-        return rician_numpy.fit_rows
-    # By name: a type checker that follows numba would find nothing typed there.
-    kernel: Callable[..., None] = importlib.import_module(
-        "eprimg.kernels._r2star_rician_numba"
-    ).fit_rows
     return kernel

@@ -1,6 +1,7 @@
 """Compiled first-moment fit under magnitude noise; import only when it is used.
 
-The same steps as `_r2star_rician_numpy`, voxel by voxel.  Coverage cannot see compiled lines (hence
+Most voxels take the quick way of `_r2star_rician_quick_numba`; the rest takes the same steps as
+`_r2star_rician_numpy`, voxel by voxel.  Coverage cannot see compiled lines (hence
 the pragmas): the tests compare every result with the numpy path.
 """
 
@@ -11,49 +12,23 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from eprimg.kernels._r2star_magnitude import MagnitudeTable
+from eprimg.kernels import _r2star_rician_block_numba as rows
+from eprimg.kernels import _r2star_rician_quick_numba as quick
+from eprimg.kernels._r2star_block_numba import BLOCK, OPTIONS
 
-__all__ = ["fit_rows"]
+__all__ = ["fit_chunk"]
 
 MAX_ITERATIONS = 200
 TOLERANCE = 1e-5
-# After a step below NEAR the next one, when it is below LAST_STEP, is the last.
-NEAR, LAST_STEP = 3e-3, 1e-4
 RATE_MIN = -15.0
 FALL_MAX = 8.0
 LOG_LOW = -40.0
 DAMPING = 1e-3
 OK, NOT_CONVERGED, AT_BOUND = 0, 1, 2
 
-_OPTIONS = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 
-
-def fit_rows(
-    z: NDArray[np.float64],
-    tau: NDArray[np.float64],
-    even: bool,
-    table: MagnitudeTable,
-    log_amplitude: NDArray[np.float64],
-    rate: NDArray[np.float64],
-    results: NDArray[np.float64],
-    status: NDArray[np.uint8],
-) -> None:
-    """Fit every row in place; arguments as in `_r2star_rician_numpy.fit_rows`.
-
-    Parameters
-    ----------
-    z, tau, table, log_amplitude, rate, results, status
-        As there.
-    even : bool
-        The echoes are evenly spaced, so that powers replace exponentials.
-    """
-    cubics, per_unit, reach, n_coils = table
-    _fit_rows(z, tau, even, cubics, per_unit, reach, n_coils, log_amplitude, rate, results, status)
-
-
-@njit(**_OPTIONS)  # pragma: no cover
+@njit(**OPTIONS)  # pragma: no cover
 def _decay(tau, even, log_amplitude, rate, u):
     """Write ``exp(log_amplitude - rate tau)``."""
     n = tau.size
@@ -67,7 +42,7 @@ def _decay(tau, even, log_amplitude, rate, u):
             u[i] = u[0] * np.exp(-rate * tau[i])
 
 
-@njit(inline="always", **_OPTIONS)  # pragma: no cover
+@njit(inline="always", **OPTIONS)  # pragma: no cover
 def _mean(u, cubics, per_unit, reach, n_coils):
     """``m(u)`` and its first two derivatives."""
     if u < reach:
@@ -92,7 +67,7 @@ def _mean(u, cubics, per_unit, reach, n_coils):
     )
 
 
-@njit(**_OPTIONS)  # pragma: no cover
+@njit(**OPTIONS)  # pragma: no cover
 def _moments(y, tau, u, cubics, per_unit, reach, n_coils):
     """Cost, and the five sums of the Newton system (Gauss-Newton where Newton is not convex)."""
     cost = g0 = g1 = n00 = n01 = n11 = q00 = q01 = q11 = 0.0
@@ -117,7 +92,7 @@ def _moments(y, tau, u, cubics, per_unit, reach, n_coils):
     return cost, g0, g1, q00, q01, q11
 
 
-@njit(**_OPTIONS)  # pragma: no cover
+@njit(**OPTIONS)  # pragma: no cover
 def _covariance(y, tau, u, cubics, per_unit, reach, n_coils, out):
     """Covariance of an unweighted fit of samples of unequal variance, scaled by the residuals."""
     n = tau.size
@@ -149,72 +124,154 @@ def _covariance(y, tau, u, cubics, per_unit, reach, n_coils, out):
     out[3] = cost
 
 
-@njit(**_OPTIONS)  # pragma: no cover
-def _fit_rows(z, tau, even, cubics, per_unit, reach, n_coils, log_amplitude, rate, results, status):
+@njit(**OPTIONS)  # pragma: no cover
+def _fit_row(y, tau, even, table, best_a, best_r, u, out):
+    """Fit one voxel step by step, each taken only if it goes down; covariance and cost into out."""
+    cubics, per_unit, reach, n_coils = table
     top = FALL_MAX / tau[1]
     stride = 1.0 / tau[1]
-    u = np.empty(tau.size)
-    for row in range(z.shape[0]):
-        y = z[row]
-        best_a, best_r = log_amplitude[row], min(max(rate[row], RATE_MIN), top)
-        trial_a, trial_r = best_a, best_r
-        cost = np.inf
-        damping = DAMPING
-        g0 = g1 = h00 = h01 = h11 = 0.0
-        done = False
-        for _ in range(MAX_ITERATIONS):
-            _decay(tau, even, trial_a, trial_r, u)
-            c, t0, t1, t00, t01, t11 = _moments(y, tau, u, cubics, per_unit, reach, n_coils)
-            done = (
-                abs(trial_a - best_a) <= TOLERANCE
-                and abs(trial_r - best_r) <= TOLERANCE * (1.0 + abs(best_r))
-                and np.isfinite(cost)
-            )
-            near = abs(trial_a - best_a) <= NEAR and abs(trial_r - best_r) <= NEAR * (
-                1.0 + abs(best_r)
-            )
-            before = cost
-            if c <= cost:
-                cost, best_a, best_r = c, trial_a, trial_r
-                g0, g1, h00, h01, h11 = t0, t1, t00, t01, t11
-                damping *= 0.1
-                if damping < 1e-12:
-                    damping = 0.0
-                if near and np.isfinite(before):
-                    # Newton's steps shrink as squares: the next one is below the tolerance's reach,
-                    # and need not be looked at before it is taken.
-                    det = h00 * h11 - h01 * h01
-                    move_a = (h11 * g0 - h01 * g1) / det
-                    move_r = (h00 * g1 - h01 * g0) / det
-                    if (
-                        abs(move_a) <= LAST_STEP
-                        and abs(move_r) <= LAST_STEP * (1.0 + abs(best_r))
-                        and best_r + move_r < top
-                    ):
-                        best_a += move_a
-                        best_r += move_r
-                        done = True
-            else:
-                damping = min(damping * 10.0, 1e12) if damping > 0.0 else DAMPING
-            if done:
-                break
-            a = h00 * (1.0 + damping)
-            d = h11 * (1.0 + damping)
-            det = a * d - h01 * h01
-            move_a = (d * g0 - h01 * g1) / det
-            move_r = (a * g1 - h01 * g0) / det
-            if not (np.isfinite(move_a) and np.isfinite(move_r)):
-                move_a = move_r = 0.0
-            trial_a = max(best_a + min(max(move_a, -1.0), 1.0), LOG_LOW)
-            trial_r = min(max(best_r + min(max(move_r, -stride), stride), RATE_MIN), top)
-        log_amplitude[row], rate[row] = best_a, best_r
-        if trial_a != best_a or trial_r != best_r:
-            _decay(tau, even, best_a, best_r, u)
-        _covariance(y, tau, u, cubics, per_unit, reach, n_coils, results[row])
-        wrong = not done or best_r <= RATE_MIN + 1e-4 or best_a <= LOG_LOW
-        if not np.isfinite(cost):
-            status[row] = NOT_CONVERGED
-        elif best_r >= top * (1.0 - 1e-6):
-            status[row] = AT_BOUND
+    best_r = min(max(best_r, RATE_MIN), top)
+    trial_a, trial_r = best_a, best_r
+    cost = np.inf
+    damping = DAMPING
+    g0 = g1 = h00 = h01 = h11 = 0.0
+    done = False
+    for _ in range(MAX_ITERATIONS):
+        _decay(tau, even, trial_a, trial_r, u)
+        c, t0, t1, t00, t01, t11 = _moments(y, tau, u, cubics, per_unit, reach, n_coils)
+        done = (
+            abs(trial_a - best_a) <= TOLERANCE
+            and abs(trial_r - best_r) <= TOLERANCE * (1.0 + abs(best_r))
+            and np.isfinite(cost)
+        )
+        if c <= cost:
+            cost, best_a, best_r = c, trial_a, trial_r
+            g0, g1, h00, h01, h11 = t0, t1, t00, t01, t11
+            damping *= 0.1
+            if damping < 1e-12:
+                damping = 0.0
         else:
-            status[row] = NOT_CONVERGED if wrong else OK
+            damping = min(damping * 10.0, 1e12) if damping > 0.0 else DAMPING
+        if done:
+            break
+        a = h00 * (1.0 + damping)
+        d = h11 * (1.0 + damping)
+        det = a * d - h01 * h01
+        move_a = (d * g0 - h01 * g1) / det
+        move_r = (a * g1 - h01 * g0) / det
+        if not (np.isfinite(move_a) and np.isfinite(move_r)):
+            move_a = move_r = 0.0
+        trial_a = max(best_a + min(max(move_a, -1.0), 1.0), LOG_LOW)
+        trial_r = min(max(best_r + min(max(move_r, -stride), stride), RATE_MIN), top)
+    if trial_a != best_a or trial_r != best_r:
+        _decay(tau, even, best_a, best_r, u)
+    _covariance(y, tau, u, cubics, per_unit, reach, n_coils, out)
+    wrong = not done or best_r <= RATE_MIN + 1e-4 or best_a <= LOG_LOW
+    if not np.isfinite(cost):
+        return best_a, best_r, NOT_CONVERGED
+    if best_r >= top * (1.0 - 1e-6):
+        return best_a, best_r, AT_BOUND
+    return best_a, best_r, NOT_CONVERGED if wrong else OK
+
+
+@njit(**OPTIONS)  # pragma: no cover
+def _look_again(y, tau, even, table, w, filled, u, results, codes):
+    """Fit the voxels of a block that the quick way gave up, one by one."""
+    n = tau.size
+    samples = np.empty(n)
+    for v in range(filled):
+        w[rows.REASON * BLOCK + v] = codes[OK]
+        if w[quick.GOOD * BLOCK + v] > 0.0:
+            continue
+        for i in range(n):
+            samples[i] = y[i * BLOCK + v]
+        rate = w[rows.START * BLOCK + v]
+        log_amplitude = np.log(w[rows.START_AMPLITUDE * BLOCK + v])
+        if not np.isfinite(log_amplitude):
+            # Without a plain fit: the first echo lies above the noise, or it would not be here.
+            rate, log_amplitude = 1.0, np.log(samples[0])
+        log_amplitude, rate, status = _fit_row(
+            samples, tau, even, table, log_amplitude, rate, u, results
+        )
+        w[quick.AMPLITUDE * BLOCK + v] = np.exp(log_amplitude)
+        w[quick.RATE * BLOCK + v] = rate
+        w[rows.V_AA * BLOCK + v] = results[0]
+        w[rows.V_AR * BLOCK + v] = results[1]
+        w[rows.V_RR * BLOCK + v] = results[2]
+        w[rows.COST * BLOCK + v] = results[3]
+        w[quick.GOOD * BLOCK + v] = 1.0 if status == OK else 0.0
+        w[rows.REASON * BLOCK + v] = codes[status]
+
+
+@njit(**OPTIONS)  # pragma: no cover
+def fit_chunk(
+    signal, times, even, sigma, table, polynomial, values, n_echoes, reason, fitted, codes
+):
+    """Fit the mean magnitude to all echoes of the voxels that have a plain fit or none at all.
+
+    Parameters
+    ----------
+    signal, values, n_echoes, reason
+        As in `eprimg.kernels._r2star_numba.fit_chunk`; the results of the plain fit stand there.
+    times : ndarray of float64, shape (n_echoes,)
+        Echo times in seconds.
+    even : bool
+        The echoes are evenly spaced, so that powers replace exponentials.
+    sigma : ndarray of float64, shape (n_voxels,)
+        Noise per channel, in the unit of the signal.
+    table : MagnitudeTable
+        Mean of the magnitude.
+    polynomial : MagnitudePolynomial
+        The same for the quick way.
+    fitted : tuple of int
+        Reasons of voxels that are looked at.
+    codes : tuple of int
+        Reason codes OK, NOT_CONVERGED and AT_BOUND, in the order of the constants above.
+    """
+    n_voxels, n = signal.shape
+    start, span = times[0], times[n - 1] - times[0]
+    tau = (times - start) / span
+    tau32 = tau.astype(np.float32)
+    coarse, fine, centre, n_coils = polynomial
+    stride, top = np.float32(1.0 / tau[1]), np.float32(FALL_MAX / tau[1])
+    centre32, n_coils32 = np.float32(centre), np.float32(n_coils)
+    y, y32 = np.ones(n * BLOCK), np.ones(n * BLOCK, np.float32)
+    w, w32 = np.ones(rows.ROWS * BLOCK), np.ones(quick.ROWS32 * BLOCK, np.float32)
+    bits = np.empty(BLOCK, np.int64)
+    u, results = np.empty(n), np.empty(4)
+    members = np.empty(BLOCK, np.int64)
+    outputs = (values, n_echoes, reason)
+    r2star, s0 = values[0], values[1]
+    filled = 0
+    for voxel in range(n_voxels):
+        if reason[voxel] == fitted[0] or reason[voxel] == fitted[1]:
+            members[filled] = voxel
+            filled += 1
+        if filled == 0 or (filled < BLOCK and voxel < n_voxels - 1):
+            continue
+        for v in range(filled):
+            noise = sigma[members[v]]
+            inverse = 1.0 / noise
+            for i in range(n):
+                y[i * BLOCK + v] = signal[members[v], i] * inverse
+            w[rows.NOISE * BLOCK + v] = noise
+            w[quick.RATE * BLOCK + v] = r2star[members[v]] * span
+            w[quick.AMPLITUDE * BLOCK + v] = s0[members[v]] * inverse
+        rows.begin(w, bits, start / span, top)
+        quick.descend(
+            y,
+            y32,
+            tau32,
+            even,
+            w,
+            w32,
+            coarse,
+            centre32,
+            n_coils32,
+            stride,
+            top,
+        )
+        rows.finish(y, tau, even, w, bits, fine, centre, n_coils)
+        _look_again(y, tau, even, table, w, filled, u, results, codes)
+        rows.put(w, bits, n, start, span, codes[OK], codes[NOT_CONVERGED], members, filled, outputs)
+        filled = 0

@@ -24,7 +24,6 @@ OK, NOT_CONVERGED, AT_BOUND = 0, 1, 2
 def fit_rows(
     z: NDArray[np.float64],
     tau: NDArray[np.float64],
-    even: bool,
     table: MagnitudeTable,
     log_amplitude: NDArray[np.float64],
     rate: NDArray[np.float64],
@@ -39,8 +38,6 @@ def fit_rows(
         Samples over the noise of their voxel.
     tau : ndarray of float64, shape (n_echoes,)
         Echo times shifted and scaled to 0..1.
-    even : bool
-        Not used here.
     table : MagnitudeTable
         Mean of the magnitude.
     log_amplitude, rate : ndarray of float64, shape (n_rows,)

@@ -177,7 +177,7 @@ def iterative_yang(
     minimum_diameter_fwhm, largest_condition : float, optional
         See `geometric_transfer_matrix`.
     standard_errors : bool, optional
-        False leaves them out (NaN): they take longer than the correction.
+        False leaves them out (NaN): they take about as long as the correction.
 
     Returns
     -------

@@ -219,9 +219,7 @@ def fit_r2star(
         _refuse_all(outputs, chosen)
     elif outputs[0].size > 0:
         name, kernel = _kernel(backend)
-        # The fit under noise has float64 tables of its own.
-        samples_per_chunk = _SAMPLES[name] // (4 if name == "numba" and noise == "rician" else 1)
-        per_chunk = max(64, samples_per_chunk // stack.shape[-1])
+        per_chunk = max(64, _SAMPLES[name] // stack.shape[-1])
         plain = partial(_fit_rows, kernel, method)
         model = _model(settings, method, compiled=name == "numba")
         saturated_per_s = _SATURATED / times[0]

@@ -105,7 +105,7 @@ def main() -> None:
     for name, kind, groups, blurs, took in rows():
         for what, time_s in took.items():
             ratio = time_s / blurs
-            goal = "" if "standard" in what else f"<= {GOAL:g}"
+            goal = "" if "matrix" in what else f"<= {GOAL:g}"
             if goal:
                 goal += ", met" if ratio <= GOAL else ", **missed**"
             print(
