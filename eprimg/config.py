@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from eprimg._settings import setting, toml_lines, updated
+from eprimg._settings_model import SegmentModelConfig
 from eprimg._settings_numbers import (
     BloodVolumeConfig,
     FatWaterConfig,
@@ -39,6 +40,7 @@ __all__ = [
     "RegisterConfig",
     "ReportConfig",
     "SegmentConfig",
+    "SegmentModelConfig",
     "StratifyConfig",
     "UptakeConfig",
     "load_config",
@@ -54,6 +56,17 @@ class ReadConfig:
     )
     allow_patient_mix: bool = setting(
         False, "read series of different patient identifiers as one study (recorded)"
+    )
+    fractional_threshold: float = setting(
+        0.5,
+        "a voxel of a fractional DICOM segmentation belongs to a region from this value on",
+        low=0.01,
+        high=1.0,
+    )
+    contour_gaps: str = setting(
+        "empty",
+        "slices without a contour between the contours of an RT structure set",
+        choices=("empty", "interpolate"),
     )
 
 
@@ -192,6 +205,7 @@ class Config:
     fat_water: FatWaterConfig = field(default_factory=FatWaterConfig)
     register: RegisterConfig = field(default_factory=RegisterConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)
+    segment_model: SegmentModelConfig = field(default_factory=SegmentModelConfig)
     measure: MeasureConfig = field(default_factory=MeasureConfig)
     iron: IronConfig = field(default_factory=IronConfig)
     partial_volume: PartialVolumeConfig = field(default_factory=PartialVolumeConfig)

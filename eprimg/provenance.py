@@ -100,6 +100,11 @@ def settings_hash(config: Config, schemes: Sequence[TierScheme] | None = None) -
         from eprimg.io.recovery_table import load_recovery_table
 
         text += f" {load_recovery_table(config.partial_volume.recovery_table)!r}"
+    weights = Path(config.segment_model.weights).expanduser()
+    if config.segment_model.engine and config.segment_model.weights and weights.exists():
+        from eprimg.engines.segmenters.weights import weights_sha256
+
+        text += f" {weights_sha256(weights)}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -123,6 +128,8 @@ def check_settings(config: Config) -> None:
 
     load_engine("registrar", config.register.engine)
     load_engine("segmenter", config.segment.engine)
+    if config.segment_model.engine:
+        load_engine("segmenter", config.segment_model.engine)
     load_profile(config.register.profile)
     check_partial_volume(config.partial_volume)
     settings_hash(config)
@@ -151,6 +158,12 @@ def engines_of(case: Case, config: Config) -> dict[str, str]:
         r.source != RegionSource.MASK for r in case.lesions.regions
     ):
         used["segmenter"] = config.segment.engine
+    model = case.lesions.settings.get("model") if case.lesions is not None else None
+    if isinstance(model, Mapping):
+        used["segmentation model"] = (
+            f"{model.get('engine')}, weights {model.get('weights_sha256')}, licence: "
+            f"{model.get('licence')}"
+        )
     if any(key.startswith("r2star") for key in case.maps):
         modes = {
             str(map_.facts.get("noise", "none"))

@@ -9,7 +9,7 @@ import pytest
 
 import eprimg
 from eprimg.config import Config
-from eprimg.errors import ConfigError, InputError
+from eprimg.errors import ConfigError, EngineUnavailable, InputError
 from eprimg.io.schemes import load_schemes
 from eprimg.provenance import (
     check_settings,
@@ -70,3 +70,21 @@ def test_a_coefficient_changes_the_hash(tmp_path: Path) -> None:
     assert settings_hash(config) == first
     file.write_text(head + "89Zr,A,10,5,0.6,0.1\n")
     assert settings_hash(config) != first
+
+
+def test_a_model_is_recorded_and_its_weights_count(tmp_path: Path) -> None:
+    weights = tmp_path / "w.bin"
+    weights.write_bytes(b"one")
+    model = {"engine": "model-command", "weights": str(weights)}
+    config = Config().with_settings({"segment_model": model})
+    first = settings_hash(config)
+    weights.write_bytes(b"two")  # the same file, other weights
+    assert settings_hash(config) != first
+    with pytest.raises(EngineUnavailable, match="E_ENGINE"):
+        check_settings(Config().with_settings({"segment_model": {"engine": "no-such-model"}}))
+    made = case()
+    assert made.lesions is not None
+    about = {"engine": "nnunet-v2", "weights_sha256": "ab12", "licence": "CC BY 4.0"}
+    lesions = replace(made.lesions, settings={"model": about})
+    used = engines_of(replace(made, lesions=lesions), config)
+    assert used["segmentation model"] == "nnunet-v2, weights ab12, licence: CC BY 4.0"

@@ -233,7 +233,7 @@ def _steady(value: Any) -> Any:
 
 
 def _placeless(settings: dict[str, Any]) -> dict[str, Any]:
-    """Keep the names of scheme, cohort, calibration and recovery files and drop their folders."""
+    """Keep the names of the files that settings name and drop their folders."""
     iron = settings.get("iron")
     if isinstance(iron, dict) and iron.get("calibration_file"):
         table = Path(str(iron["calibration_file"])).name
@@ -242,6 +242,11 @@ def _placeless(settings: dict[str, Any]) -> dict[str, Any]:
     if isinstance(volume, dict) and volume.get("recovery_table"):
         table = Path(str(volume["recovery_table"])).name
         settings = {**settings, "partial_volume": {**volume, "recovery_table": table}}
+    model = settings.get("segment_model")
+    if isinstance(model, dict) and model.get("engine"):
+        program = [Path(str(w)).name if n == 0 else w for n, w in enumerate(model["program"])]
+        weights = Path(str(model["weights"])).name
+        settings = {**settings, "segment_model": {**model, "program": program, "weights": weights}}
     section = settings.get("stratify")
     if not isinstance(section, dict):
         return settings

@@ -1,8 +1,8 @@
-"""The only file that knows foreign conventions: DICOM planes and NIfTI (RAS, i fastest).
+"""The only file that knows foreign conventions: DICOM planes, NIfTI and NRRD.
 
 The house keeps arrays as (k, j, i) and maps indices (k, j, i) to LPS millimetres.  DICOM gives a
 plane by its first voxel, two direction cosines and (row, column) spacing; NIfTI arrays are
-(i, j, k) and map to RAS millimetres.
+(i, j, k) and map to RAS millimetres; NRRD names its space, i is fastest, too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from eprimg.model.grid import Grid
 __all__ = [
     "affine_from_planes",
     "grid_from_nifti",
+    "grid_from_nrrd",
     "nifti_affine",
     "nifti_array",
     "volume_array",
@@ -32,6 +33,15 @@ _RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Turns LPS into RAS and back."""
 _REVERSE = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]], dtype=np.float64)
 """Turns an index (i, j, k, 1) into (k, j, i, 1) and back."""
+_NRRD_SPACES = {
+    "left-posterior-superior": (1.0, 1.0, 1.0),
+    "lps": (1.0, 1.0, 1.0),
+    "right-anterior-superior": (-1.0, -1.0, 1.0),
+    "ras": (-1.0, -1.0, 1.0),
+    "left-anterior-superior": (1.0, -1.0, 1.0),
+    "las": (1.0, -1.0, 1.0),
+}
+"""Spaces of NRRD and the signs that turn them into LPS."""
 _SAME_MM = 0.1
 """Largest distance between sform and qform corners that still counts as one geometry."""
 
@@ -207,9 +217,87 @@ def grid_from_nifti(
     affine = _world(nifti, shape, where)
     lps = _RAS @ affine @ _REVERSE
     if frame_of_reference is None:
-        digest = hashlib.sha256(np.round(affine, 4).tobytes() + f"{shape[:3]}{session}".encode())
-        frame_of_reference = f"nifti:{digest.hexdigest()[:16]}"
+        frame_of_reference = _minted_frame(affine, shape, session)
     i, j, k = shape[:3]
+    return Grid((k, j, i), lps, frame_of_reference)
+
+
+def _minted_frame(affine: FloatArray, shape: tuple[int, ...], session: str) -> str:
+    """Name the frame of a file that names none: files of one geometry share it."""
+    digest = hashlib.sha256(np.round(affine, 4).tobytes() + f"{shape[:3]}{session}".encode())
+    return f"nifti:{digest.hexdigest()[:16]}"
+
+
+def grid_from_nrrd(
+    *,
+    sizes: Sequence[int],
+    space: str,
+    directions_mm: npt.ArrayLike,
+    origin_mm: npt.ArrayLike,
+    frame_of_reference: str | None = None,
+    where: str = "NRRD file",
+    session: str = "",
+) -> Grid:
+    """Make the grid of an NRRD volume (i fastest, axes in a named anatomical space).
+
+    Parameters
+    ----------
+    sizes : sequence of 3 int
+        Voxels along (i, j, k), as in the header.
+    space : str
+        ``left-posterior-superior``, ``right-anterior-superior``, ``left-anterior-superior``, or
+        their initials.
+    directions_mm : array_like, shape (3, 3)
+        One row per axis: the step to the next voxel.
+    origin_mm : array_like, shape (3,)
+        Centre of the first voxel.
+    frame_of_reference : str, optional
+        Identifier of the coordinate system; minted as for NIfTI when left out, so that a mask and a
+        NIfTI series of one geometry share it.
+    where, session : str
+        As in `grid_from_nifti`.
+
+    Returns
+    -------
+    Grid
+        In LPS.
+
+    Raises
+    ------
+    GeometryError
+        ``E_NRRD`` for a space that is not anatomical or for numbers that are no geometry;
+        ``E_GEOM_SHEAR``.
+    """
+    to_lps = _NRRD_SPACES.get(space.strip().lower())
+    if to_lps is None:
+        raise GeometryError(
+            "the file does not say how its axes lie in the patient",
+            code="E_NRRD",
+            where=f"space of {where}",
+            value=space or None,
+            action=f"export it with one of these: {', '.join(list(_NRRD_SPACES)[::2])}",
+        )
+    steps = np.asarray(directions_mm, dtype=np.float64)
+    start = np.asarray(origin_mm, dtype=np.float64)
+    if (
+        steps.shape != (3, 3)
+        or start.shape != (3,)
+        or not (np.isfinite(steps).all() and np.isfinite(start).all())
+        or abs(np.linalg.det(steps)) < 1e-12
+    ):
+        raise GeometryError(
+            "the orientation is not usable",
+            code="E_NRRD",
+            where=f"space directions, space origin of {where}",
+            action="convert the file again",
+        )
+    lps = np.eye(4)
+    lps[:3, :3] = (steps * to_lps).T[:, ::-1]
+    lps[:3, 3] = start * to_lps
+    i, j, k = (int(n) for n in sizes)
+    if frame_of_reference is None:
+        ras = np.asarray(_RAS @ lps @ _REVERSE) + 0.0  # no negative zeros: the bytes are hashed
+        frame_of_reference = _minted_frame(ras, (i, j, k), session)
     return Grid((k, j, i), lps, frame_of_reference)
 
 

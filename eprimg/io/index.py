@@ -13,7 +13,7 @@ from eprimg.errors import InputError
 from eprimg.io.damaged import LostFile, lost_files, with_lost_files
 from eprimg.io.entries import SeriesEntry, StudyIndex
 from eprimg.io.headers import HeaderCache, Instance, read_headers
-from eprimg.io.index_nifti import is_nifti, nifti_entries
+from eprimg.io.index_nifti import is_nifti, is_nrrd, nifti_entries, nrrd_entries
 from eprimg.io.index_series import dicom_entries
 from eprimg.io.roles import propose_roles
 from eprimg.model.case import Finding, Severity
@@ -66,6 +66,7 @@ def scan(path: Path | str, *, progress: Callable[[int, int], None] | None = None
         )
     instances: list[Instance] = []
     nifti: list[Path] = []
+    nrrd: list[Path] = []
     known: HeaderCache = {}
     prefix = len(str(root).rstrip(os.sep)) + 1  # pathlib would double the cost of a file
     with warnings.catch_warnings():
@@ -74,6 +75,8 @@ def scan(path: Path | str, *, progress: Callable[[int, int], None] | None = None
             name = file[prefix:] if len(file) > prefix else root.name
             if is_nifti(name):
                 nifti.append(Path(file))
+            elif is_nrrd(name):
+                nrrd.append(Path(file))
             elif f".{name.rpartition('.')[2]}".lower() not in _SIDE_CARS:
                 n_noticed = len(raw)
                 frames = read_headers(Path(file), findings=raw, name=name, known=known)
@@ -83,7 +86,7 @@ def scan(path: Path | str, *, progress: Callable[[int, int], None] | None = None
             if progress is not None:
                 progress(number, len(files))
     n_skipped = sum(f.code == "W_SKIP_NONDICOM" for f in raw)
-    if not instances and not nifti:
+    if not instances and not nifti and not nrrd:
         broken = [f for f in raw if f.code not in ("W_SKIP_NONDICOM", *_LINKS)]
         detail = "".join(f"; {f.where}: {f.text}" for f in broken[:3])
         raise InputError(
@@ -92,7 +95,7 @@ def scan(path: Path | str, *, progress: Callable[[int, int], None] | None = None
             where=root.name,
             action=action,
         )
-    entries = [*dicom_entries(instances), *nifti_entries(nifti, root)]
+    entries = [*dicom_entries(instances), *nifti_entries(nifti, root), *nrrd_entries(nrrd)]
     entries.sort(key=_in_time)
     entries, proposals = propose_roles(with_lost_files(_with_keys(entries), lost))
     findings = [*_gathered(raw), *_patients(entries), *proposals]

@@ -13,7 +13,7 @@ from eprimg.io.sidecar import nifti_stem, read_side_car, side_car_echo_times_ms
 from eprimg.model.case import Finding, Severity
 from eprimg.model.study import Role
 
-__all__ = ["is_magnitude", "is_nifti", "nifti_entries"]
+__all__ = ["is_magnitude", "is_nifti", "is_nrrd", "nifti_entries", "nrrd_entries"]
 
 _ECHO = re.compile(r"_echo-(\d+)", re.IGNORECASE)
 _PART = re.compile(r"_part-(phase|real|imag)|(^|[_\-.])(phase|ph)([_\-.]|$)", re.IGNORECASE)
@@ -37,6 +37,22 @@ def is_nifti(path: Path | str) -> bool:
         True for ``.nii`` and ``.nii.gz``.
     """
     return str(path).lower().endswith((".nii", ".nii.gz"))
+
+
+def is_nrrd(path: Path | str) -> bool:
+    """Tell an NRRD file by its name.
+
+    Parameters
+    ----------
+    path : Path or str
+        Any file.
+
+    Returns
+    -------
+    bool
+        True for ``.nrrd`` and ``.nhdr``.
+    """
+    return str(path).lower().endswith((".nrrd", ".nhdr"))
 
 
 def is_magnitude(path: Path | str) -> bool:
@@ -83,6 +99,41 @@ def nifti_entries(paths: Sequence[Path], root: Path) -> list[SeriesEntry]:
     for (_, stem), files in trains.items():
         files.sort(key=lambda p: echo_number(p) or 0)
         entries.append(_train(stem, files, companion_paths(files, paths)))
+    return entries
+
+
+def nrrd_entries(paths: Sequence[Path]) -> list[SeriesEntry]:
+    """Describe NRRD files: masks by their name; NRRD is read for nothing else.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        NRRD files.
+
+    Returns
+    -------
+    list of SeriesEntry
+        Role regions for a name that says so (``.seg.nrrd`` does), else unused.
+    """
+    entries = []
+    for path in sorted(paths):
+        stem = path.stem
+        mask = _MASK.search(stem) is not None
+        entries.append(
+            SeriesEntry(
+                key=f"nrrd-{stem.lower()[:40]}",
+                role=Role.REGIONS if mask else Role.UNUSED,
+                reason="the name says that it holds regions"
+                if mask
+                else "NRRD is read for masks only; name it in study.toml if it is one",
+                modality="NRRD",
+                description=stem,
+                source="nifti",
+                n_files=1,
+                n_frames=1,
+                paths=(path,),
+            )
+        )
     return entries
 
 

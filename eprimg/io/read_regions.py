@@ -1,25 +1,32 @@
-"""Imported masks: NIfTI labels and DICOM segmentations, on the grid they were drawn on."""
+"""Imported masks of every format, on the grid they were drawn on."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eprimg.errors import EprimgError, GeometryError, InputError, raise_faults
-from eprimg.io.bridge import with_rising_slices
+from eprimg.config import ReadConfig
+from eprimg.errors import GeometryError, InputError
 from eprimg.io.entries import SeriesEntry
+from eprimg.io.index_nifti import is_nrrd
 from eprimg.io.read_nifti import read_nifti_labels
+from eprimg.io.read_nrrd import read_nrrd_regions
+from eprimg.io.read_rtstruct import SeriesGrid, read_rtstruct
+from eprimg.io.read_seg import absent_labels, doubtful_names, read_seg
 from eprimg.io.region_names import region_from_name, region_from_record
+from eprimg.io.rtstruct_file import RT_STRUCTURE_SET
 from eprimg.io.sidecar import nifti_stem, read_side_car
 from eprimg.model.case import Finding, Severity, StageResult
-from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet, Region
 
-__all__ = ["read_regions", "region_from_name"]
+__all__ = ["read_region_sets", "read_regions", "region_from_name"]
+
+_IN_FOLDER = 1000
+"""Files of one folder that are looked at for masks."""
 
 
 def read_regions(
@@ -28,12 +35,12 @@ def read_regions(
     names: Mapping[int, str] | Mapping[str, str] | None = None,
     frame_of_reference: str | None = None,
 ) -> StageResult[LesionSet]:
-    """Read regions from a NIfTI label volume or a DICOM segmentation.
+    """Read regions that fit into one label volume, and nothing that needs a decision.
 
     Parameters
     ----------
     path_or_entry : Path or SeriesEntry
-        File, or entry of the index (its first file).
+        File (NIfTI or NRRD labels, DICOM segmentation), or entry of the index (its first file).
     names : Mapping, optional
         Label -> name; else the side-car ``<stem>.json`` (``{"labels": {"1": "liver"}}`` or
         ``{"1": "liver"}``, or tables as in our own ``labels.json``, whose role, anatomy and
@@ -49,7 +56,12 @@ def read_regions(
     Raises
     ------
     EprimgError
-        E_SEG_EMPTY, E_SEG_LABELS, E_SEG_OVERLAP, E_SEG_FRACTIONAL, E_SEG_READ, E_FOR, E_NII_...
+        E_SEG_EMPTY, E_SEG_LABELS, E_SEG_OVERLAP, E_SEG_FRACTIONAL, E_SEG_READ, E_FOR, E_NII_...,
+        E_NRRD, E_RT_GRID.
+
+    See Also
+    --------
+    read_region_sets : Reads also fractional and overlapping segments and structure sets.
     """
     entry = path_or_entry if isinstance(path_or_entry, SeriesEntry) else None
     if entry is not None and not entry.paths:
@@ -66,11 +78,122 @@ def read_regions(
                 "the others by name in study.toml",
             )
         )
+    result = _read_file(path, _checked_names(names, path.name), frame_of_reference, (), None)
+    if len(result.value) > 1:
+        shared = next(f.text for f in result.findings if f.code == "W_SEG_OVERLAP")
+        raise InputError(
+            "segments overlap: a voxel would belong to two regions. " + shared.partition(". ")[0],
+            code="E_SEG_OVERLAP",
+            where=path.name,
+            action="separate them, or give one file per segment",
+        )
+    return StageResult(result.value[0], (*findings, *result.findings))
+
+
+def read_region_sets(
+    path_or_entry: Path | str | SeriesEntry,
+    *,
+    series: Sequence[SeriesGrid] = (),
+    names: Mapping[int, str] | Mapping[str, str] | None = None,
+    frame_of_reference: str | None = None,
+    config: ReadConfig | None = None,
+) -> StageResult[tuple[LesionSet, ...]]:
+    """Read all regions of a mask: as many label volumes as are needed to lose none.
+
+    Parameters
+    ----------
+    path_or_entry : Path or SeriesEntry
+        File or folder (NIfTI or NRRD labels, DICOM segmentation, RT structure set), or entry of the
+        index (all its files).
+    series : sequence of SeriesGrid
+        Series of the study: contours are put on one of them.
+    names : Mapping, optional
+        Label, segment number or ROI number -> name, as in `read_regions`.
+    frame_of_reference : str, optional
+        Frame of reference in which a NIfTI or NRRD mask lies, when its side-car does not say.
+    config : ReadConfig, optional
+        Threshold of fractional segmentations, and what to do about gaps between contours.
+
+    Returns
+    -------
+    StageResult of tuple of LesionSet
+        One set per file, or more where regions share voxels or lie on different grids.
+
+    Raises
+    ------
+    EprimgError
+        E_EMPTY, E_SEG_EMPTY, E_SEG_LABELS, E_SEG_READ, E_FOR, E_NII_..., E_NRRD, E_RT_...
+    """
+    entry = path_or_entry if isinstance(path_or_entry, SeriesEntry) else None
+    paths = list(entry.paths) if entry is not None else _files(Path(str(path_or_entry)))
+    if not paths:
+        where = entry.key if entry is not None else Path(str(path_or_entry)).name
+        raise InputError("there is no file to read regions from", code="E_EMPTY", where=where)
+    sets: list[LesionSet] = []
+    findings: list[Finding] = []
+    for path in paths:
+        known = _checked_names(names, path.name)
+        result = _read_file(path, known, frame_of_reference, series, config or ReadConfig())
+        sets += result.value
+        findings += result.findings
+    for each in sets:
+        findings += _flat(each)
+    return StageResult(tuple(sets), tuple(findings))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+    return [p for p in found if p.suffix.lower() not in (".json", ".toml", ".txt")][:_IN_FOLDER]
+
+
+def _read_file(
+    path: Path,
+    names: dict[int, str],
+    frame: str | None,
+    series: Sequence[SeriesGrid],
+    config: ReadConfig | None,
+) -> StageResult[tuple[LesionSet, ...]]:
     if path.name.lower().endswith((".nii", ".nii.gz")):
-        result = _from_nifti(path, _checked_names(names, path.name), frame_of_reference)
+        one = _from_nifti(path, names, frame)
+        return StageResult((one.value,), one.findings)
+    if is_nrrd(path):
+        return read_nrrd_regions(path, names=names, frame_of_reference=frame)
+    if _is_structure_set(path):
+        fill = config is not None and config.contour_gaps == "interpolate"
+        return read_rtstruct(path, series=series, names=names, fill_gaps=fill)
+    threshold = config.fractional_threshold if config is not None else None
+    return read_seg(path, names=names, frame_of_reference=frame, fractional_threshold=threshold)
+
+
+def _is_structure_set(path: Path) -> bool:
+    import pydicom
+
+    try:
+        head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
+    except Exception:  # the reader of segmentations says what is wrong with it
+        return False
+    return str(head.get("SOPClassUID", "")) == RT_STRUCTURE_SET
+
+
+def _flat(regions: LesionSet) -> list[Finding]:
+    """Say which regions lie in a single slice of several: a volume of one slice is a guess."""
+    if min(regions.grid.shape) == 1:
+        flat = [r.name for r in regions.regions]
     else:
-        result = _from_seg(path, _checked_names(names, path.name), frame_of_reference)
-    return StageResult(result.value, (*findings, *result.findings))
+        flat = []
+        for region in regions.regions:
+            slices = (regions.labels == region.id).any(axis=(1, 2))
+            if np.count_nonzero(slices) == 1:
+                flat.append(region.name)
+    if not flat:
+        return []
+    text = (
+        f"regions in a single slice: {', '.join(flat[:12])}. Their volume is one slice thick, "
+        "whatever the lesion is."
+    )
+    return [Finding("W_REGION_FLAT", Severity.WARNING, regions.origin, text)]
 
 
 def _checked_names(names: Mapping[Any, str] | None, where: str) -> dict[int, str]:
@@ -153,142 +276,7 @@ def _from_nifti(
                     "lesions. Give names in a side-car or in study.toml",
                 )
             )
-    findings += _absent({n: r.name for n, r in known.items()}, present, path.name)
+    findings += absent_labels({n: r.name for n, r in known.items()}, present, path.name)
     regions = tuple(known[n] for n in present)
-    findings += _noted(regions, path.name)
+    findings += doubtful_names(list(regions), path.name)
     return StageResult(LesionSet(labels, grid, regions, origin=path.name), tuple(findings))
-
-
-def _absent(names: Mapping[int, str], present: list[int], where: str) -> list[Finding]:
-    absent = [f"{n} ({name})" for n, name in sorted(names.items()) if n not in present]
-    if not absent:
-        return []
-    return [
-        Finding(
-            "W_SEG_EMPTY",
-            Severity.WARNING,
-            where,
-            f"named labels without a single voxel: {', '.join(absent[:12])}",
-        )
-    ]
-
-
-def _noted(regions: tuple[Region, ...], where: str) -> list[Finding]:
-    doubtful = [r.name for r in regions if r.notes]
-    if not doubtful:
-        return []
-    return [
-        Finding(
-            "W_LABEL_NAMES",
-            Severity.WARNING,
-            where,
-            f"names that say neither lesion nor organ are taken as lesions: "
-            f"{', '.join(doubtful[:12])}",
-        )
-    ]
-
-
-def _from_seg(
-    path: Path, names: dict[int, str], frame_of_reference: str | None
-) -> StageResult[LesionSet]:
-    import highdicom as hd
-
-    try:
-        seg = hd.seg.segread(path)
-        kind = str(seg.SegmentationType)
-    except Exception as error:
-        raise InputError(
-            f"this is not a readable DICOM segmentation ({type(error).__name__})",
-            code="E_SEG_READ",
-            where=path.name,
-            action="give NIfTI labels or a DICOM SEG",
-        ) from error
-    faults: list[EprimgError] = []
-    if kind == "FRACTIONAL":
-        faults.append(
-            InputError(
-                "a fractional segmentation has no borders of its own",
-                code="E_SEG_FRACTIONAL",
-                where=f"SegmentationType (0062,0001) in {path.name}",
-                action="threshold it in the program that made it, and export it as BINARY",
-            )
-        )
-    frame = str(getattr(seg, "FrameOfReferenceUID", "") or "")
-    if not frame:
-        faults.append(
-            GeometryError(
-                "the segmentation names no frame of reference",
-                code="E_FOR",
-                where=f"FrameOfReferenceUID (0020,0052) in {path.name}",
-                action="export it again",
-            )
-        )
-    elif frame_of_reference and frame != frame_of_reference:
-        faults.append(
-            GeometryError(
-                "the segmentation lies in another frame of reference than the series that it is "
-                "said to lie on",
-                code="E_FOR",
-                where=f"FrameOfReferenceUID (0020,0052) in {path.name}",
-                value=(frame, frame_of_reference),
-                action="correct masks.on in study.toml",
-            )
-        )
-    raise_faults(faults)
-    labels, affine = _seg_labels(seg, path)
-    numbers = [int(n) for n in seg.segment_numbers if int(n) > 0]
-    present = [int(n) for n in np.unique(labels) if n]
-    if not present:
-        raise InputError(
-            "the segmentation is empty: no voxel belongs to a segment",
-            code="E_SEG_EMPTY",
-            where=path.name,
-            action="give a segmentation with at least one region",
-        )
-    known: dict[int, str] = {}
-    regions = []
-    for number in numbers:
-        about = seg.get_segment_description(number)
-        name = names.get(number) or str(about.segment_label or f"segment-{number}")
-        known[number] = name
-        if number in present:
-            kind_of = about.segmented_property_type
-            regions.append(
-                region_from_name(
-                    number,
-                    name,
-                    property_meaning=str(kind_of.meaning) if kind_of else "",
-                    tracking_uid=str(about.tracking_uid or ""),
-                )
-            )
-    findings = [*_absent(known, present, path.name), *_noted(tuple(regions), path.name)]
-    grid = Grid((labels.shape[0], labels.shape[1], labels.shape[2]), affine, frame)
-    return StageResult(LesionSet(labels, grid, tuple(regions), origin=path.name), tuple(findings))
-
-
-def _seg_labels(seg: Any, path: Path) -> tuple[Any, Any]:
-    """Return labels (k, j, i) and affine to LPS of the slab that the segmentation covers."""
-    try:
-        volume = seg.get_volume(combine_segments=True, dtype=np.uint16)
-    except RuntimeError as error:
-        if "overlap" in str(error).lower():
-            raise InputError(
-                "segments overlap: a voxel would belong to two regions",
-                code="E_SEG_OVERLAP",
-                where=path.name,
-                action="separate them, or give one file per segment",
-            ) from error
-        raise _unplaced(path, error) from error
-    except Exception as error:
-        raise _unplaced(path, error) from error
-    array, affine = with_rising_slices(volume.array, volume.affine)
-    return np.ascontiguousarray(array), affine
-
-
-def _unplaced(path: Path, error: Exception) -> GeometryError:
-    return GeometryError(
-        f"the segmentation's frames do not make one regular grid ({str(error)[:140]})",
-        code="E_SEG_READ",
-        where=path.name,
-        action="export it again, on the grid of its source",
-    )

@@ -338,7 +338,7 @@ def _other(entry: SeriesEntry) -> tuple[Role, str]:
     if entry.modality == "SEG":
         return Role.REGIONS, "DICOM segmentation"
     if entry.modality == "RTSTRUCT":
-        return Role.UNUSED, "RT structure set: read by a later version; give a mask or DICOM SEG"
+        return Role.REGIONS, "RT structure set"
     if entry.source == "nifti":
         return entry.role, entry.reason
     if entry.modality in ("MR", "PT", "NM", "CT"):

@@ -107,10 +107,12 @@ def _frame_of(role: str, series: list[Series], where: str) -> str:
 
 
 def _read_masks(
-    plan: StudyPlan, series: list[Series], tell: Callable[[str, float], None]
+    plan: StudyPlan, series: list[Series], tell: Callable[[str, float], None], config: Config
 ) -> tuple[list[LesionSet], list[Finding]]:
-    from eprimg.io.read_regions import read_regions
+    from eprimg.io.read_regions import read_region_sets
+    from eprimg.io.read_rtstruct import SeriesGrid
 
+    grids = [SeriesGrid(s.key, s.grid, s.source_uid) for s in series]
     sets: list[LesionSet] = []
     findings: list[Finding] = []
     spoken = plan.study_file
@@ -118,8 +120,14 @@ def _read_masks(
         for mask in spoken.masks:
             tell("read masks", 1.0)
             frame = _frame_of(mask.on, series, spoken.source) if mask.on else None
-            result = read_regions(mask.path, names=mask.names or None, frame_of_reference=frame)
-            sets.append(result.value)
+            result = read_region_sets(
+                mask.path,
+                series=[g for g in grids if frame in (None, g.grid.frame_of_reference)],
+                names=mask.names or None,
+                frame_of_reference=frame,
+                config=config.read,
+            )
+            sets += result.value
             findings += result.findings
         sets, noticed = distinct_region_sets(sets, series[0].grid.frame_of_reference)
         return sets, findings + noticed
@@ -127,8 +135,18 @@ def _read_masks(
     # DICOM first: of two copies the one with its own identifiers is kept.
     for entry in sorted(plan.entries(Role.REGIONS), key=lambda e: e.source != "dicom"):
         tell("read masks", 1.0)
-        result = read_regions(entry)
-        found.append(result.value)
+        try:
+            result = read_region_sets(entry, series=grids, config=config.read)
+        except EprimgError as error:
+            if entry.modality != "RTSTRUCT":
+                raise
+            # a plan for a therapy often lies beside the series; nobody said that it is a mask
+            findings += [
+                Finding.from_error(fault, fault.where or entry.key)
+                for fault in error.faults or (error,)
+            ]
+            continue
+        found += result.value
         findings += result.findings
     named = {m.path.resolve() for m in spoken.maps}
     unknown = [
@@ -299,7 +317,7 @@ def read_study(
     regions: list[LesionSet] = []
     watched("read masks", 1.0)
     if series:
-        regions, noticed = _read_masks(plan, series, watched)
+        regions, noticed = _read_masks(plan, series, watched, config)
         findings += noticed
     maps = _read_maps(plan, series, findings, leave_out=leave_out_refused)
     watched("read", 1.0)

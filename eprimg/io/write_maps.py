@@ -199,6 +199,8 @@ def write_labels(lesions: LesionSet, path: Path, names_path: Path) -> None:
         Targets.
     """
     dtype = np.uint8 if lesions.labels.max(initial=0) < 256 else np.int32
+    # how they were made: threshold, weights and licence of a model, rule for contours
+    made_with = {k: v for k, v in lesions.settings.items() if k != "outlines"}
     write_nifti(lesions.labels.astype(dtype), lesions.grid, path, text="eprimg regions")
     write_json(
         {
@@ -214,6 +216,7 @@ def write_labels(lesions: LesionSet, path: Path, names_path: Path) -> None:
                 }
                 for r in lesions.regions
             },
+            **({"Settings": made_with} if made_with else {}),
         },
         names_path,
     )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eprimg.config import Config
-from eprimg.errors import EprimgError, GeometryError
+from eprimg.errors import Cancelled, EprimgError, GeometryError
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
@@ -18,6 +18,7 @@ from eprimg.model.study import Series, Study
 from eprimg.model.transform import Registration, Transform
 from eprimg.registry import load_engine
 from eprimg.stages.carry import carry_labels, fingerprints, reference_series, transform_to
+from eprimg.stages.model_regions import model_regions
 
 __all__ = ["Segmented", "segment"]
 
@@ -102,6 +103,8 @@ def segment(
             progress(f"regions of {imported.origin}", number / (len(study.regions) + 1))
         labels, series = _on_reference(study, registrations, imported, reference)
         _add(merge, imported, labels, series if series.key != reference.key else None)
+    if config.segment_model.engine:
+        _add_model_regions(merge, study, registrations, maps, config, reference, progress)
     if not any(r.role == RegionRole.LESION for r in merge.regions):
         if progress is not None:
             progress("looking for candidates", 0.5)
@@ -270,6 +273,32 @@ def _keep_native(
     merge.native[key] = LesionSet(
         labels, added.grid, tuple(sorted(regions, key=lambda r: r.id)), added.origin, added.settings
     )
+
+
+def _add_model_regions(
+    merge: _Merge,
+    study: Study,
+    registrations: Sequence[Registration],
+    maps: Mapping[str, QuantityMap],
+    config: Config,
+    reference: Series,
+    progress: Callable[[str, float], object] | None,
+) -> None:
+    """Add what a model finds; imported organs and lesions go before it."""
+    try:
+        made = model_regions(maps, config, known=merge.regions, progress=progress)
+        found = made.value
+        if config.segment.accept_candidates:
+            found = found.with_regions(confirmed(found.regions))
+        labels, series = _on_reference(study, registrations, found, reference)
+    except Cancelled:
+        raise
+    except EprimgError as error:
+        merge.findings.append(Finding.from_error(error, config.segment_model.engine))
+        return
+    merge.findings += made.findings
+    if found.regions:
+        _add(merge, found, labels, series if series.key != reference.key else None)
 
 
 def _add_candidates(

@@ -258,6 +258,21 @@ def test_the_folder_of_a_recovery_table_does_not_count_but_its_name_does(tmp_pat
     assert hashed("c", "/home/me/other.csv") != hashed("d", "/home/me/rc.csv")
 
 
+def test_the_folders_of_a_model_do_not_count_but_their_names_do(tmp_path: Path) -> None:
+    def hashed(name: str, home: str, weights: str = "w.pt", option: str = "-x") -> str:
+        model = {"engine": "nnunet-v2", "weights": f"{home}/{weights}", "options": [option]}
+        model |= {"program": [f"{home}/bin/predict", "-v"]}
+        (tmp_path / name).mkdir()
+        text = Config().with_settings({"segment_model": model}).to_toml()
+        (tmp_path / name / "settings.toml").write_text(text, encoding="utf-8")
+        return result_hash(tmp_path / name)
+
+    first = hashed("a", "/home/me")
+    assert hashed("b", "/home/you") == first
+    assert hashed("c", "/home/me", weights="v.pt") != first
+    assert hashed("d", "/home/me", option="-y") != first
+
+
 def test_a_lost_file_changes_the_result(tmp_path: Path) -> None:
     folder = _written(tiny_case(), tmp_path / "a")
     before = result_hash(folder)

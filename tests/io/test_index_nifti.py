@@ -48,3 +48,13 @@ def test_a_train_with_a_missing_side_car_says_so(tmp_path):
     (entry,) = nifti_entries(paths, tmp_path)
     assert entry.echo_times_ms == ()
     assert "1 of 2 echoes" in entry.reason
+
+
+def test_nrrd_is_read_for_masks_only(tmp_path):
+    from eprimg.io.index_nifti import is_nrrd, nrrd_entries
+
+    paths = [tmp_path / "a.seg.nrrd", tmp_path / "b_mask.nhdr", tmp_path / "volume.nrrd"]
+    assert all(is_nrrd(p) for p in paths)
+    assert not is_nrrd("a.nii.gz")
+    assert [e.role for e in nrrd_entries(paths)] == [Role.REGIONS, Role.REGIONS, Role.UNUSED]
+    assert "masks only" in nrrd_entries(paths)[2].reason

@@ -191,8 +191,8 @@ def test_structure_sets_and_other_objects(tmp_path):
             tmp_path / str(n), n_slices=1, echo_times_ms=(2,), series=f"2.25.1.{n}", change=change
         )
     found, _, index = roles(tmp_path)
-    assert found == {"rtstruct-1": "unused", "sr-1": "unused"}
-    assert "later version" in index.series[0].reason
+    assert found == {"rtstruct-1": "regions", "sr-1": "unused"}
+    assert index.series[0].reason == "RT structure set"
 
 
 def test_several_ct_series_and_phase_only(tmp_path):

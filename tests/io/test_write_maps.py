@@ -89,3 +89,17 @@ def test_a_file_that_arrived_short_is_noticed(
     with pytest.raises(OutputError) as caught:
         write_maps.write_nifti(np.zeros(grid.shape, np.float32), grid, tmp_path / "x.nii.gz")
     assert caught.value.code == "E_DISK"
+
+
+def test_labels_say_how_they_were_made(tmp_path: Path) -> None:
+    """Weights and licence of a model, or the rule for contours; not the hashes of outlines."""
+    lesions = tiny_case.case().lesions
+    assert lesions is not None
+    made = replace(lesions, settings={"model": {"licence": "CC BY 4.0"}, "outlines": {"1": "ab"}})
+    write_maps.write_labels(made, tmp_path / "l.nii.gz", tmp_path / "l.json")
+    said = json.loads((tmp_path / "l.json").read_text(encoding="utf-8"))
+    assert said["Settings"] == {"model": {"licence": "CC BY 4.0"}}
+    write_maps.write_labels(
+        replace(lesions, settings={}), tmp_path / "l.nii.gz", tmp_path / "l.json"
+    )
+    assert "Settings" not in json.loads((tmp_path / "l.json").read_text(encoding="utf-8"))

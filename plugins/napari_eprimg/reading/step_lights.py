@@ -32,6 +32,7 @@ _STEP_OF_SECTION = {
     "register": Step.REGISTER,
     "r2star": Step.MAPS,
     "segment": Step.LESIONS,
+    "segment_model": Step.LESIONS,
     "measure": Step.LESIONS,
     "iron": Step.LESIONS,
     "partial_volume": Step.LESIONS,
