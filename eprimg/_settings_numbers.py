@@ -11,9 +11,11 @@ __all__ = [
     "BloodVolumeConfig",
     "FatWaterConfig",
     "IronConfig",
+    "KineticsConfig",
     "PartialVolumeConfig",
     "PetConfig",
     "R2StarConfig",
+    "TimePointsConfig",
     "UptakeConfig",
 ]
 
@@ -259,3 +261,56 @@ class BloodVolumeConfig:
         low=0.0,
     )
     blood_se_bq_per_ml: float = setting(0.0, "standard uncertainty of that activity", low=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class TimePointsConfig:
+    """Which of several sessions is the primary one, on which tiers and report rest."""
+
+    mr_post_primary_h: float = setting(
+        24.0,
+        "of several MR sessions after the agent the one nearest to this many hours after it is "
+        "the primary one (`[primary]` of the study file wins)",
+        low=0.0,
+        high=1000.0,
+    )
+    pet_primary: str = setting(
+        "last",
+        "of several PET sessions this one is the primary one (`[primary]` of the study file wins)",
+        choices=("first", "last"),
+    )
+    late_h: float = setting(
+        16.0,
+        "a session after the agent counts as late, for retention, from this many hours after the "
+        "agent (after the first session when the agent's instant is not known)",
+        low=1.0,
+        high=1000.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KineticsConfig:
+    """How several PET sessions become areas, net influx and permeability index."""
+
+    blood_samples: str = setting(
+        "", "CSV file of blood samples; without one the blood-pool region gives the input"
+    )
+    input_model: str = setting(
+        "monoexponential",
+        "curve through the blood values",
+        choices=("monoexponential", "biexponential", "trapezoid"),
+    )
+    plasma_over_blood: float = setting(
+        1.0, "activity of plasma over that of whole blood", low=0.1, high=10.0
+    )
+    plasma_over_blood_se: float = setting(
+        0.0, "standard uncertainty of that ratio", low=0.0, high=5.0
+    )
+    patlak_start_h: float = setting(
+        24.0, "Patlak: scans from this many hours after the injection on", low=0.0, high=1000.0
+    )
+    early_curve: str = setting(
+        "zero",
+        "area under the curve before the first scan: rising from zero, or as at the first scan",
+        choices=("zero", "constant"),
+    )

@@ -20,9 +20,11 @@ from eprimg._settings_numbers import (
     BloodVolumeConfig,
     FatWaterConfig,
     IronConfig,
+    KineticsConfig,
     PartialVolumeConfig,
     PetConfig,
     R2StarConfig,
+    TimePointsConfig,
     UptakeConfig,
 )
 from eprimg.errors import ConfigError, raise_faults
@@ -32,6 +34,7 @@ __all__ = [
     "Config",
     "FatWaterConfig",
     "IronConfig",
+    "KineticsConfig",
     "MeasureConfig",
     "PartialVolumeConfig",
     "PetConfig",
@@ -42,6 +45,7 @@ __all__ = [
     "SegmentConfig",
     "SegmentModelConfig",
     "StratifyConfig",
+    "TimePointsConfig",
     "UptakeConfig",
     "load_config",
 ]
@@ -89,7 +93,10 @@ class RegisterConfig:
     reject: tuple[str, ...] = setting(
         (),
         "series whose alignment a person looked at and rejected: nothing is measured through it",
-        choices=("mr_post", "pet"),
+        choices=(
+            *("mr_post", "pet"),
+            *(f"{role}_{n}" for role in ("mr_post", "pet") for n in range(2, 10)),
+        ),
     )
 
 
@@ -211,6 +218,8 @@ class Config:
     partial_volume: PartialVolumeConfig = field(default_factory=PartialVolumeConfig)
     blood_volume: BloodVolumeConfig = field(default_factory=BloodVolumeConfig)
     uptake: UptakeConfig = field(default_factory=UptakeConfig)
+    time_points: TimePointsConfig = field(default_factory=TimePointsConfig)
+    kinetics: KineticsConfig = field(default_factory=KineticsConfig)
     stratify: StratifyConfig = field(default_factory=StratifyConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     threads: int = setting(0, "threads of kernels and engines; 0 takes all cores", low=0)

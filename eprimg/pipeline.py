@@ -120,6 +120,7 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
             )
             findings = made.findings
     elif stage == "measure":
+        from eprimg.io.blood_samples import load_plasma
         from eprimg.io.recovery_table import load_recovery_table
         from eprimg.io.relaxivity import load_relaxivity
         from eprimg.stages.measure import measure
@@ -139,6 +140,7 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
             ids=asked.ids,
             relaxivity=load_relaxivity(config.iron),
             recovery=load_recovery_table(table) if table else (),
+            plasma=load_plasma(config.kinetics.blood_samples, case.study),
             progress=progress,
         )
         case = replace(

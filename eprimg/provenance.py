@@ -88,7 +88,7 @@ def settings_hash(config: Config, schemes: Sequence[TierScheme] | None = None) -
     ConfigError
         ``E_SCHEME``, ``E_COHORT`` or ``E_IRON_MODEL``.
     InputError
-        ``E_IRON_CALIBRATION`` or ``E_RECOVERY_TABLE``.
+        ``E_IRON_CALIBRATION``, ``E_RECOVERY_TABLE`` or ``E_BLOOD_SAMPLES``.
     """
     from eprimg.io.relaxivity import load_relaxivity
     from eprimg.io.schemes import load_cohort, load_schemes
@@ -105,6 +105,10 @@ def settings_hash(config: Config, schemes: Sequence[TierScheme] | None = None) -
         from eprimg.engines.segmenters.weights import weights_sha256
 
         text += f" {weights_sha256(weights)}"
+    if config.kinetics.blood_samples:
+        from eprimg.io.blood_samples import samples_hash
+
+        text += f" {samples_hash(config.kinetics.blood_samples)}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -121,6 +121,10 @@ _U = {
     "ml_per_min_per_100ml": Unit("ml_per_min_per_100ml", "ml/min/(100.ml)", "mL/min/100 mL"),
     "mm2_per_s": Unit("mm2_per_s", "mm2/s", "mm²/s"),
     "per_s_one_third": Unit("", "{s^(-1/3)}", "s^(-1/3)"),
+    "per_s_per_h": Unit("per_s_per_h", "/s/h", "1/s per h"),
+    "per_h": Unit("per_h", "/h", "1/h"),
+    "percent_h_per_kg": Unit("percent_h_per_kg", "%.h/kg", "%ID·h/kg"),
+    "percent_per_kg_per_h": Unit("percent_per_kg_per_h", "%/kg/h", "%ID/kg per h"),
 }
 UNITS: Final[dict[str, Unit]] = _U
 
@@ -221,6 +225,54 @@ QUANTITIES: Final[dict[str, Quantity]] = {
             "%ID/mL",
             _U["percent_per_ml"],
             _local("PIDPERML", "Percent of injected dose per millilitre"),
+        ),
+        Quantity(
+            "dr2star_extravascular",
+            "ΔR2* outside the vessels",
+            _U["per_s"],
+            _local("DR2STAREV", "Change of R2* less the part that follows blood"),
+        ),
+        Quantity(
+            "dr2star_permeability",
+            "early permeability (ΔR2*)",
+            _U["per_s_per_h"],
+            _local("DR2STARPERM", "Rise of the change of R2* outside the vessels over time"),
+        ),
+        Quantity(
+            "dr2star_retention",
+            "late retention (ΔR2*)",
+            _U["ratio"],
+            _local("DR2STARRET", "Kept part of the early change of R2*, less that of blood"),
+        ),
+        Quantity(
+            "uptake_retention",
+            "retention",
+            _U["ratio"],
+            _local("RETENTION", "Uptake at a later scan over uptake at the first scan"),
+        ),
+        Quantity(
+            "uptake_auc",
+            "area under the uptake curve",
+            _U["percent_h_per_kg"],
+            _local("UPTAKEAUC", "Area under the curve of percent injected dose per kilogram"),
+        ),
+        Quantity(
+            "permeability_index",
+            "permeability index Ps",
+            _U["percent_per_kg_per_h"],
+            _local("PERMINDEX", "Slope of the uptake curve minus slope of the blood curve"),
+        ),
+        Quantity(
+            "patlak_ki",
+            "net influx Ki (Patlak)",
+            _U["per_h"],
+            _local("PATLAKKI", "Slope of the Patlak plot"),
+        ),
+        Quantity(
+            "patlak_intercept",
+            "Patlak intercept",
+            _U["ratio"],
+            _local("PATLAKV", "Intercept of the Patlak plot"),
         ),
         Quantity("volume", "volume", _U["ml"], Code("118565006", "SCT", "Volume")),
         Quantity(

@@ -247,6 +247,10 @@ def _placeless(settings: dict[str, Any]) -> dict[str, Any]:
         program = [Path(str(w)).name if n == 0 else w for n, w in enumerate(model["program"])]
         weights = Path(str(model["weights"])).name
         settings = {**settings, "segment_model": {**model, "program": program, "weights": weights}}
+    kinetics = settings.get("kinetics")
+    if isinstance(kinetics, dict) and kinetics.get("blood_samples"):
+        samples = Path(str(kinetics["blood_samples"])).name
+        settings = {**settings, "kinetics": {**kinetics, "blood_samples": samples}}
     section = settings.get("stratify")
     if not isinstance(section, dict):
         return settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 from collections.abc import Mapping
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 
 from eprimg.errors import EprimgError, InputError, raise_faults
 from eprimg.kernels.kinetic_input import decay_corrected_to_injection
-from eprimg.model.acquisition import seconds_between
+from eprimg.model.acquisition import PETAcquisition, seconds_between
+from eprimg.model.plasma import PlasmaInput
+from eprimg.model.study import Role, Study
 
-__all__ = ["BloodSamples", "read_blood_samples"]
+__all__ = ["BloodSamples", "load_plasma", "read_blood_samples", "samples_hash"]
 
 Specimen = Literal["whole_blood", "plasma"]
 
@@ -241,6 +244,64 @@ def _table(path: Path) -> _Table:
         table.fault("there is no sample")
     raise_faults(faults)
     return table
+
+
+def load_plasma(path: Path | str, study: Study) -> PlasmaInput | None:
+    """Read blood samples with what the PET series of a study says of nuclide and injection.
+
+    Parameters
+    ----------
+    path : Path
+        CSV file; it states specimen and decay correction itself.  Empty: there are no samples.
+    study : Study
+        What was read.
+
+    Returns
+    -------
+    PlasmaInput or None
+        In order of time; None without a file.
+
+    Raises
+    ------
+    InputError
+        ``E_BLOOD_SAMPLES``, also when the study has no PET or its half-life is not known.
+    """
+    if not path:
+        return None
+    pet = study.find(Role.PET)
+    facts = pet.acquisition if pet is not None else None
+    half_life = facts.injection.half_life_s.value if isinstance(facts, PETAcquisition) else None
+    if half_life is None or not isinstance(facts, PETAcquisition):
+        raise _fault("the study has no PET series of a known half-life", Path(path).name, None)
+    instant = facts.injection.instant.value
+    read = read_blood_samples(path, half_life_s=half_life, injection_instant=instant)
+    words = f"{read.times_s.size} samples of {read.facts['file']}"
+    values = (read.times_s, read.activity_bq_per_ml, read.sd_bq_per_ml)
+    return PlasmaInput(*values, read.specimen == "plasma", words)
+
+
+def samples_hash(path: Path | str) -> str:
+    """Hash a file of blood samples, so that a run knows when it has changed.
+
+    Parameters
+    ----------
+    path : Path
+        CSV file.
+
+    Returns
+    -------
+    str
+        SHA-256 of its content.
+
+    Raises
+    ------
+    InputError
+        ``E_BLOOD_SAMPLES`` when it cannot be read.
+    """
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError as error:
+        raise _fault(f"the file cannot be read: {error}", Path(path).name, None) from error
 
 
 def _one_of(table: _Table, choices: Mapping[str, str], what: str) -> str:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from eprimg.io.echo_checks import one_time_for_all
 from eprimg.io.entries import SeriesEntry
 from eprimg.io.frame_types import is_spin_echo, n_positions
+from eprimg.io.pet_points import in_sessions, one_injection
 from eprimg.model.case import Finding, Severity
 from eprimg.model.study import Role
 
@@ -224,9 +225,12 @@ def _agent_phases(
         )
         pre, post = [], []
     for group, role in ((pre, Role.MR_PRE), (post, Role.MR_POST)):
-        if len(group) == 1:
-            key = group[0].key
-            proposed[key] = (role, f"{train[key]}; {evidence[key][1]}")
+        several = role == Role.MR_POST and in_sessions(group, _SESSION_GAP) and _follow(pre, group)
+        if len(group) == 1 or several:
+            for number, entry in enumerate(group, start=1):
+                nth = f"; session {number} of {len(group)} after the agent" if several else ""
+                reason = f"{train[entry.key]}; {evidence[entry.key][1]}{nth}"
+                proposed[entry.key] = (role, reason)
         elif len(group) > 1:
             keys = ", ".join(e.key for e in group)
             findings.append(
@@ -253,6 +257,15 @@ def _agent_phases(
                 f"nothing tells whether these stacks are before or after the agent: {_ASK}",
             )
         )
+
+
+def _follow(pre: list[SeriesEntry], post: list[SeriesEntry]) -> bool:
+    """Tell that no stack before the agent was acquired after one that is after it."""
+    if len(pre) != 1 or pre[0].instant is None:
+        return not pre
+    early = [e.instant for e in post if e.instant is not None]
+    start = pre[0].instant
+    return all((i.tzinfo is None) == (start.tzinfo is None) and i > start for i in early)
 
 
 def _pet(
@@ -287,6 +300,11 @@ def _pet(
         kind = "static PET series" if usable[0].modality == "PT" else "SPECT reconstruction"
         proposed[usable[0].key] = (Role.PET, f"the only {kind}")
         return
+    if in_sessions(usable, _SESSION_GAP) and one_injection(usable):
+        for number, entry in enumerate(usable, start=1):
+            reason = f"static PET, session {number} of {len(usable)} after one injection"
+            proposed[entry.key] = (Role.PET, reason)
+        return
     for entry in usable:
         proposed[entry.key] = (Role.UNUSED, f"one of {len(usable)} PET series: {_ASK}")
     if usable:
@@ -317,7 +335,11 @@ def _ct(
     pets = [e for e in entries if proposed.get(e.key, (None,))[0] == Role.PET]
     frames = {e.frame_of_reference for e in pets if e.frame_of_reference}
     shared = [e for e in series if e.frame_of_reference in frames]
-    if len(shared) == 1:
+    own = {e.frame_of_reference for e in shared}
+    if len(pets) > 1 and shared and len(own) == len(shared):
+        for entry in shared:
+            proposed[entry.key] = (Role.CT, "CT in the frame of reference of a PET")
+    elif len(shared) == 1:
         proposed[shared[0].key] = (Role.CT, "CT in the frame of reference of the PET")
     elif len(series) == 1:
         proposed[series[0].key] = (Role.CT, "the only CT series")

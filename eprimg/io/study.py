@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from eprimg.errors import (
 from eprimg.io.entries import refuse_damaged
 from eprimg.io.index import SeriesEntry
 from eprimg.io.region_sets import distinct_region_sets
-from eprimg.io.study_plan import SINGLE_ROLES, Progress, StudyPlan, check_plan, plan_study
+from eprimg.io.study_plan import READ_ROLES, Progress, StudyPlan, check_plan, plan_study
+from eprimg.io.time_points import check_pet_points, point_keys, with_primaries
 from eprimg.model.acquisition import PETAcquisition
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
@@ -40,6 +42,7 @@ def read_series(
     config: Config,
     entered: Mapping[str, Any] | None = None,
     agent_phase: str | None = None,
+    key: str = "",
 ) -> StageResult[Series]:
     """Read the pixels of one series in a role.
 
@@ -48,13 +51,15 @@ def read_series(
     entry : SeriesEntry
         From the index.
     role : Role
-        What it is read as; also the key of the series.
+        What it is read as.
     config : Config
         Settings.
     entered : Mapping, optional
         Facts that a user entered (PET only).
     agent_phase : str, optional
         ``pre``, ``post`` or ``unknown`` (MR only); from the role when left out.
+    key : str, optional
+        Key of the series in the study; the role when left out.
 
     Returns
     -------
@@ -62,7 +67,7 @@ def read_series(
         The series and what reading it noticed.
     """
     refuse_damaged(entry)
-    key = str(role)
+    key = key or str(role)
     if role in (Role.MR_PRE, Role.MR_POST):
         if entry.source == "nifti":
             from eprimg.io.nifti_complex import read_nifti_entry
@@ -95,7 +100,8 @@ def read_series(
 
 
 def _frame_of(role: str, series: list[Series], where: str) -> str:
-    found = next((s for s in series if s.key == role or str(s.role) == role), None)
+    found = next((s for s in series if s.key == role), None)
+    found = found or next((s for s in series if str(s.role) == role), None)
     if found is None:
         raise ConfigError(
             f"masks.on names {role!r}, which is not among the series that are read",
@@ -104,6 +110,12 @@ def _frame_of(role: str, series: list[Series], where: str) -> str:
             action=f"use one of {', '.join(s.key for s in series)}",
         )
     return found.grid.frame_of_reference
+
+
+def _reference_frame(series: list[Series]) -> str:
+    """Frame of the series that carries the regions: the primary one of the first role there is."""
+    first = next((s for s in series if s.key == str(series[0].role)), series[0])
+    return first.grid.frame_of_reference
 
 
 def _read_masks(
@@ -129,7 +141,7 @@ def _read_masks(
             )
             sets += result.value
             findings += result.findings
-        sets, noticed = distinct_region_sets(sets, series[0].grid.frame_of_reference)
+        sets, noticed = distinct_region_sets(sets, _reference_frame(series))
         return sets, findings + noticed
     found: list[LesionSet] = []
     # DICOM first: of two copies the one with its own identifiers is kept.
@@ -165,8 +177,7 @@ def _read_masks(
                 + ". If one of them is a mask, name it in study.toml under masks.",
             )
         )
-    # The first series is the reference.
-    kept, noticed = distinct_region_sets(found, series[0].grid.frame_of_reference)
+    kept, noticed = distinct_region_sets(found, _reference_frame(series))
     return kept, findings + noticed
 
 
@@ -190,25 +201,51 @@ def _read_maps(
     return result.value
 
 
-def _timepoints(series: list[Series], plan: StudyPlan) -> tuple[Timepoint, ...]:
-    instants = {str(e.role): e.instant for e in plan.index.series}
-    mr = [("pre ferumoxytol", "mr_pre"), ("post ferumoxytol", "mr_post")]
+def _timepoints(
+    series: list[Series], instants: Mapping[str, datetime | None]
+) -> tuple[Timepoint, ...]:
+    """Gather series into sessions: one for each MR, and one for each PET with its CT."""
     points = []
-    for label, key in mr:
-        own = tuple(s for s in series if s.key == key)
-        if own:
-            points.append(Timepoint(label, instants.get(key), own))
-    pet = tuple(s for s in series if s.key in ("pet", "ct"))
-    if pet:
-        facts = pet[0].acquisition
+    for label, role in (("pre ferumoxytol", Role.MR_PRE), ("post ferumoxytol", Role.MR_POST)):
+        own = [s for s in series if s.role == role]
+        points += _numbered([(label, instants.get(s.key), (s,)) for s in own])
+    pets = [s for s in series if s.role == Role.PET]
+    cts = [s for s in series if s.role == Role.CT]
+    sessions = []
+    for pet in pets:
+        facts = pet.acquisition
         nuclide, modality = "", "PET"
         if isinstance(facts, PETAcquisition):
             nuclide, modality = facts.injection.nuclide.value or "", facts.modality
-        points.append(Timepoint(f"{nuclide} {modality}".strip(), instants.get(pet[0].key), pet))
+        frame = pet.grid.frame_of_reference
+        own = [c for c in cts if c.grid.frame_of_reference == frame]
+        # The only CT goes with the primary PET, whatever its frame.
+        own = own or (cts if len(cts) == 1 and pet.key == str(Role.PET) else [])
+        cts = [c for c in cts if c not in own]
+        sessions.append((f"{nuclide} {modality}".strip(), instants.get(pet.key), (pet, *own)))
+    # A CT whose PET was left out.
+    sessions += [("PET", instants.get(ct.key), (ct,)) for ct in cts]
+    points += _numbered(sessions)
     known = [p for p in points if p.instant is not None]
     if len(known) == len(points):
         points.sort(key=lambda p: p.instant.isoformat() if p.instant else "")
     return tuple(points)
+
+
+def _numbered(
+    sessions: list[tuple[str, datetime | None, tuple[Series, ...]]],
+) -> list[Timepoint]:
+    """Put sessions of one kind in order of time and tell them apart by their number."""
+    dates = [s[1] for s in sessions if s[1] is not None]
+    if len(sessions) > 1 and len(dates) == len(sessions):
+        # `point_faults` refused instants that cannot be compared.
+        order = sorted(range(len(sessions)), key=lambda n: dates[n])
+        sessions = [sessions[n] for n in order]
+    count = len(sessions)
+    return [
+        Timepoint(label if count == 1 else f"{label}, {n} of {count}", instant, own)
+        for n, (label, instant, own) in enumerate(sessions, start=1)
+    ]
 
 
 def _grid_text(grid: Grid) -> str:
@@ -236,9 +273,8 @@ def _input_hash(
     return digest.hexdigest()
 
 
-def _refused(error: EprimgError, entry: SeriesEntry) -> list[Finding]:
+def _refused(error: EprimgError, entry: SeriesEntry, role: str) -> list[Finding]:
     """Turn every fault of a series that is left out into a finding."""
-    role = str(entry.role)
     found = []
     for fault in error.faults or (error,):
         said = Finding.from_error(fault)
@@ -289,31 +325,44 @@ def read_study(
     config = config or Config()
     plan = plan or plan_study(path, study_file=study_file, progress=progress)
     findings = [*plan.findings, *check_plan(plan, config)]
-    wanted = [e for role in SINGLE_ROLES for e in plan.entries(role)]
+    wanted = [e for role in READ_ROLES for e in plan.entries(role)]
+    keys, noticed = point_keys(wanted, plan.study_file, config.time_points)
+    findings += noticed
     series: list[Series] = []
+    instants: dict[str, datetime | None] = {}
     faults: list[EprimgError] = []
     watched = cancellable(progress)
     for number, entry in enumerate(wanted):
 
-        def tell(share: float, *, number: int = number, role: Role = entry.role) -> None:
-            watched(f"read {role}", (number + share) / len(wanted))
+        def tell(share: float, *, number: int = number, key: str = keys[entry.key]) -> None:
+            watched(f"read {key}", (number + share) / len(wanted))
 
         tell(0.0)
         try:
             result = read_series(
-                entry, role=entry.role, config=config, entered=plan.study_file.entered
+                entry,
+                role=entry.role,
+                config=config,
+                entered=plan.study_file.entered,
+                key=keys[entry.key],
             )
         except Cancelled:
             raise
         except EprimgError as error:
             if leave_out_refused:
-                findings += [*entry.findings, *_refused(error, entry)]
+                findings += [*entry.findings, *_refused(error, entry, keys[entry.key])]
             else:
                 faults.append(error)
             continue
         series.append(result.value)
+        instants[result.value.key] = entry.instant
         findings += [*entry.findings, *result.findings]
     raise_faults(faults)
+    named, noticed = with_primaries(series)
+    instants |= {new.key: instants[old.key] for old, new in zip(series, named, strict=True)}
+    series, findings = named, [*findings, *noticed]
+    timepoints = _timepoints(series, instants)
+    check_pet_points([s for t in timepoints for s in t.series if s.role == Role.PET])
     regions: list[LesionSet] = []
     watched("read masks", 1.0)
     if series:
@@ -326,7 +375,7 @@ def read_study(
     pseudonym = plan.study_file.pseudonym or (f"P-{patient[:8]}" if patient else "P-unnamed")
     study = Study(
         pseudonym=pseudonym,
-        timepoints=_timepoints(series, plan),
+        timepoints=timepoints,
         regions=tuple(regions),
         overrides=overrides,
         input_hash=_input_hash(series, regions, overrides, maps),

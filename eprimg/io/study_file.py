@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eprimg.errors import ConfigError, raise_faults
+from eprimg.io._study_file_points import read_time_points, with_instants
 from eprimg.io.study_file_maps import MapEntry, parse_map_entries
 from eprimg.model.study import Role
 
@@ -19,6 +20,8 @@ __all__ = ["MaskEntry", "StudyFile", "merge_study_files", "parse_study_file", "r
 _SECTIONS = {
     "pseudonym": None,
     "roles": None,
+    "primary": None,
+    "instants": None,
     "injection": {
         "instant": datetime,
         "reference_instant": datetime,
@@ -86,6 +89,10 @@ class StudyFile:
         Facts about the iron-oxide agent: ``instant``, ``dose_mg_fe``, ``earlier_instant``.
     maps : tuple of MapEntry
         Maps made elsewhere that are measured as covariates.
+    primary : Mapping of str to str
+        Role (``mr_post``, ``pet``) -> key or UID of the series that is the primary time point.
+    instants : Mapping of str to datetime
+        Key or UID of an MR series without a date -> start of its acquisition.
     """
 
     pseudonym: str = ""
@@ -95,6 +102,8 @@ class StudyFile:
     source: str = ""
     agent: Mapping[str, Any] = field(default_factory=dict)
     maps: tuple[MapEntry, ...] = ()
+    primary: Mapping[str, str] = field(default_factory=dict)
+    instants: Mapping[str, datetime] = field(default_factory=dict)
 
     def overrides(self) -> dict[str, Any]:
         """List everything that a user entered, for the record.
@@ -107,6 +116,8 @@ class StudyFile:
         record: dict[str, Any] = {f"roles.{k}": str(v) for k, v in self.roles.items()}
         record |= dict(self.entered)
         record |= {f"agent.{k}": v for k, v in self.agent.items()}
+        record |= {f"primary.{k}": v for k, v in self.primary.items()}
+        record |= {f"instants.{k}": v for k, v in self.instants.items()}
         record |= {f"masks.{n}": m.path.name for n, m in enumerate(self.masks, start=1)}
         record |= {f"maps.{m.key}": m.path.name for m in self.maps}
         return record
@@ -128,6 +139,8 @@ class StudyFile:
             "patient": {k: v for k, v in facts.items() if k in patient},
             "spect": {k: v for k, v in facts.items() if k in spect},
             "agent": dict(self.agent),
+            "primary": dict(self.primary),
+            "instants": dict(self.instants),
             "masks": [
                 {"path": str(m.path)}
                 | ({"on": m.on} if m.on else {})
@@ -246,8 +259,9 @@ def read_study_file(path: Path | str) -> StudyFile:
     Parameters
     ----------
     path : Path
-        TOML file with the sections ``pseudonym``, ``[roles]``, ``[injection]``, ``[patient]``,
-        ``[spect]``, ``[agent]``, ``[[masks]]`` and ``[[maps]]``; all are optional.
+        TOML file with the sections ``pseudonym``, ``[roles]``, ``[primary]``, ``[instants]``,
+        ``[injection]``, ``[patient]``, ``[spect]``, ``[agent]``, ``[[masks]]`` and ``[[maps]]``;
+        all are optional.
 
     Returns
     -------
@@ -281,10 +295,10 @@ def parse_study_file(
     Parameters
     ----------
     content : Mapping
-        ``pseudonym`` and the sections ``roles``, ``injection``, ``patient``, ``agent``,
-        ``spect``, ``masks`` and ``maps``, as in the file.  The facts of ``injection``, ``patient``
-        and ``spect`` may also stand alone by the names under which they are recorded, e.g.
-        ``weight_kg``, ``dose_mbq``, ``injection_instant``.
+        ``pseudonym`` and the sections ``roles``, ``primary``, ``instants``, ``injection``,
+        ``patient``, ``agent``, ``spect``, ``masks`` and ``maps``, as in the file.  The facts of
+        ``injection``, ``patient`` and ``spect`` may also stand alone by the names under which they
+        are recorded, e.g. ``weight_kg``, ``dose_mbq``, ``injection_instant``.
     folder : Path
         Where relative paths of masks and maps start.
     source : str
@@ -321,6 +335,7 @@ def parse_study_file(
             _check_section(name, content[name], source, faults)
     _check_iron(content.get("agent"), source, faults)
     roles = _roles(content.get("roles", {}), source, faults)
+    primary, instants = read_time_points(content, source, faults)
     masks = _masks(content.get("masks", []), folder, source, faults)
     maps = parse_map_entries(content.get("maps", []), folder, source, faults)
     raise_faults(faults)
@@ -330,7 +345,8 @@ def parse_study_file(
         entered[_INSTANT] = injection.pop("instant")
     entered |= injection
     agent = dict(content.get("agent", {}))
-    return StudyFile(str(content.get("pseudonym", "")), roles, entered, masks, source, agent, maps)
+    pseudonym = str(content.get("pseudonym", ""))
+    return StudyFile(pseudonym, roles, entered, masks, source, agent, maps, primary, instants)
 
 
 def _check_iron(agent: Any, where: str, faults: list[ConfigError]) -> None:
@@ -379,6 +395,8 @@ def _with_instants(content: dict[str, Any]) -> dict[str, Any]:
                 with suppress(ValueError):
                     read[key] = datetime.fromisoformat(value)
         content[name] = read
+    if isinstance(content.get("instants"), Mapping):
+        content["instants"] = with_instants(content["instants"])
     return content
 
 
@@ -404,4 +422,6 @@ def merge_study_files(below: StudyFile, above: StudyFile) -> StudyFile:
         " and ".join(dict.fromkeys(s for s in (below.source, above.source) if s)),
         {**below.agent, **above.agent},
         above.maps or below.maps,
+        {**below.primary, **above.primary},
+        {**below.instants, **above.instants},
     )

@@ -17,6 +17,7 @@ from eprimg.io.study_file import (
     parse_study_file,
     read_study_file,
 )
+from eprimg.io.time_points import dated, point_faults
 from eprimg.model.case import Finding, Severity
 from eprimg.model.study import Role
 
@@ -26,8 +27,8 @@ Progress = Callable[[str, float], object]
 """Called with words for a person and the finished share; raises `Cancelled` or returns False to
 stop the work."""
 
-SINGLE_ROLES = (Role.MR_PRE, Role.MR_POST, Role.PET, Role.CT)
-"""Roles that one series plays."""
+READ_ROLES = (Role.MR_PRE, Role.MR_POST, Role.PET, Role.CT)
+"""Roles whose series are read as volumes; MR after the agent, PET and its CT at several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _apply_roles(index: StudyIndex, study_file: StudyFile) -> StudyIndex:
         )
         if role is not None:
             entry = replace(entry, role=role, reason=f"given in {study_file.source}")
-        elif entry.role in given and entry.role in SINGLE_ROLES:
+        elif entry.role in given and entry.role in READ_ROLES:
             entry = replace(
                 entry,
                 role=Role.UNUSED,
@@ -187,7 +188,9 @@ def plan_study(
                 "Roles and facts of this study file were used.",
             )
         )
-    return StudyPlan(_apply_roles(index, spoken), spoken, tuple(findings))
+    index = _apply_roles(index, spoken)
+    index = replace(index, series=dated(index.series, spoken))
+    return StudyPlan(index, spoken, tuple(findings))
 
 
 def check_plan(plan: StudyPlan, config: Config) -> tuple[Finding, ...]:
@@ -210,26 +213,17 @@ def check_plan(plan: StudyPlan, config: Config) -> tuple[Finding, ...]:
     EprimgError
         ``E_ROLE``, ``E_NO_SERIES`` or ``E_PATIENT_MIX``.
     """
-    _check_single(plan)
+    _check_roles(plan)
     return (
         *_check_patients(plan, config),
         *agent_contradictions(plan.entries(Role.MR_PRE), plan.entries(Role.MR_POST)),
     )
 
 
-def _check_single(plan: StudyPlan) -> None:
+def _check_roles(plan: StudyPlan) -> None:
     faults: list[EprimgError] = []
-    for role in SINGLE_ROLES:
-        entries = plan.entries(role)
-        if len(entries) > 1:
-            keys = ", ".join(e.key for e in entries)
-            faults.append(
-                ConfigError(
-                    f"{len(entries)} series would play the role {role}: {keys}",
-                    code="E_ROLE",
-                    action='choose one in study.toml: [roles] KEY = "' + role + '"',
-                )
-            )
+    for role in READ_ROLES:
+        faults += point_faults(role, plan.entries(role), plan.entries(Role.PET))
     if not any(plan.entries(r) for r in (Role.MR_PRE, Role.MR_POST, Role.PET)):
         left_out = "; ".join(f"{e.key}: {e.reason}" for e in plan.index.series[:5])
         faults.append(
@@ -245,7 +239,7 @@ def _check_single(plan: StudyPlan) -> None:
 
 
 def _check_patients(plan: StudyPlan, config: Config) -> list[Finding]:
-    used = [e for r in (*SINGLE_ROLES, Role.REGIONS) for e in plan.entries(r) if e.patient_key]
+    used = [e for r in (*READ_ROLES, Role.REGIONS) for e in plan.entries(r) if e.patient_key]
     if len({e.patient_key for e in used}) < 2:
         return []
     keys = ", ".join(e.key for e in used)

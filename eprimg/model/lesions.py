@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,6 +17,10 @@ from eprimg.model.tiers import Objection, Tier
 from eprimg.model.volume import read_only
 
 __all__ = ["LesionSet", "Measurement", "Region", "RegionRole", "RegionSource"]
+
+
+_FURTHER = re.compile(r"^(mr_post|pet|registered)_\d+(-mr_pre)?$")
+"""Sources of further time points; a source that names two of them compares them."""
 
 
 class RegionRole(StrEnum):
@@ -123,7 +128,8 @@ class Region:
         quantity, statistic : str
             What is wanted.
         source : str, optional
-            Series key; any when left out.
+            Series key.  When left out any but a further time point (``pet_2``): a number of
+            another day never stands in for one that is missing.
 
         Returns
         -------
@@ -134,7 +140,7 @@ class Region:
             if (
                 m.quantity == quantity
                 and m.statistic == statistic
-                and (source is None or m.source == source)
+                and (m.source == source or (source is None and not _FURTHER.search(m.source)))
             ):
                 return m
         return None

@@ -36,7 +36,9 @@ class Series:
     Parameters
     ----------
     key : str
-        Stable short key inside the study: ``mr_pre``, ``mr_post``, ``pet``, ``ct``.
+        Stable short key inside the study: ``mr_pre``, ``mr_post``, ``pet``, ``ct``.  Where a role
+        is played at several time points, the primary one has this key and the others, in order of
+        time, ``mr_post_2``, ``pet_2`` and so on; a CT has the number of its PET.
     role : Role
         What it is used for.
     pixels : EchoStack or Volume
@@ -138,7 +140,7 @@ class Study:
         return tuple(s for t in self.timepoints for s in t.series)
 
     def find(self, role: Role) -> Series | None:
-        """Return the series that plays a role.
+        """Return the series that plays a role; of several time points the primary one.
 
         Parameters
         ----------
@@ -148,9 +150,63 @@ class Study:
         Returns
         -------
         Series or None
-            The first one, or None.
+            The one whose key is the role, else the first one, or None.
         """
-        return next((s for s in self.series if s.role == role), None)
+        found = self.find_all(role)
+        return next((s for s in found if s.key == str(role)), found[0] if found else None)
+
+    def find_all(self, role: Role) -> tuple[Series, ...]:
+        """Return every series that plays a role.
+
+        Parameters
+        ----------
+        role : Role
+            The role.
+
+        Returns
+        -------
+        tuple of Series
+            In order of time.
+        """
+        return tuple(s for s in self.series if s.role == role)
+
+    def instant_of(self, key: str) -> datetime | None:
+        """Return the start of the session of a series.
+
+        Parameters
+        ----------
+        key : str
+            Key of the series.
+
+        Returns
+        -------
+        datetime or None
+            None when there is no such series or its instant is not known.
+        """
+        sessions = (t for t in self.timepoints if any(s.key == key for s in t.series))
+        return next((t.instant for t in sessions), None)
+
+    def hours_after_dose(self, series: Series) -> float | None:
+        """Return the hours since the dose that a series is about.
+
+        Parameters
+        ----------
+        series : Series
+            PET: since its injection; MR: since the agent (``agent.instant`` of the study file).
+
+        Returns
+        -------
+        float or None
+            None when one of the two instants is not known, or they cannot be compared.
+        """
+        if isinstance(series.acquisition, PETAcquisition):
+            return series.acquisition.hours_after_injection
+        start, instant = self.overrides.get("agent.instant"), self.instant_of(series.key)
+        if not isinstance(start, datetime) or instant is None:
+            return None
+        if (start.tzinfo is None) != (instant.tzinfo is None):
+            return None
+        return (instant - start).total_seconds() / 3600.0
 
     def __repr__(self) -> str:
         """Short form."""

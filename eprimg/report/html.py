@@ -19,6 +19,7 @@ from eprimg.report.findings import finding_groups
 from eprimg.report.frames import reference_grid
 from eprimg.report.layers import Layer, anatomy_layer, lesion_layers, pet_layer
 from eprimg.report.lesion_figure import LesionPlace, lesion_places, lesion_planes_picture
+from eprimg.report.over_time import over_time, over_time_picture
 from eprimg.report.overview_figure import overview_picture
 from eprimg.report.palette import SEVERITIES
 from eprimg.report.picture import Picture
@@ -103,6 +104,7 @@ def render_report(
     panels = uptake_panels(case)
     tell("report: uptake", 0.2)
     uptake = uptake_picture(panels)
+    sessions = over_time(case)
     cards = _cards(case, rows, columns, places, layers, tell)
     checks = _checks(case, places, tell)
     tell("report: page", 0.95)
@@ -130,6 +132,8 @@ def render_report(
         organs=tables.table_rows(case, organs, organ_columns, organ_notes),
         organ_footnotes=organ_notes.texts,
         covariates=covariate_rows(case),
+        over_time=sessions,
+        over_time_picture=over_time_picture(sessions),
         cards=cards,
         n_lesions=len(lesions),
         most_cards=_MOST_CARDS,

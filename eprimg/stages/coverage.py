@@ -140,7 +140,7 @@ def measure_coverage(
             Measurement(
                 "coverage",
                 "share",
-                str(series.role),
+                series.key,
                 share,
                 NAN,
                 "none: voxels of the mask are counted",

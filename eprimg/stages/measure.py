@@ -13,6 +13,7 @@ from eprimg.kernels.partial_volume import RecoveryRecord
 from eprimg.model.case import StageResult
 from eprimg.model.lesions import LesionSet, Measurement, Region, RegionRole
 from eprimg.model.maps import QuantityMap
+from eprimg.model.plasma import PlasmaInput
 from eprimg.model.relaxivity import RelaxivityModel
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration
@@ -29,6 +30,7 @@ from eprimg.stages.external_maps import (
 from eprimg.stages.fat_water_maps import measure_fat_water
 from eprimg.stages.iron import iron_findings, measure_iron
 from eprimg.stages.measure_mr import measure_differences, measure_r2star, tail_ratios
+from eprimg.stages.measure_over_time import measure_over_time
 from eprimg.stages.measure_pet import measure_pet
 from eprimg.stages.native_labels import CARRIED, OUTLINES, native_voxels
 from eprimg.stages.noise_floor import measure_doubts, voxel_doubts
@@ -36,11 +38,10 @@ from eprimg.stages.objections import region_objections
 from eprimg.stages.partial_volume import correct_partial_volume
 from eprimg.stages.region_notes import EXCLUDED, note_regions
 from eprimg.stages.region_voxels import RegionVoxels
+from eprimg.stages.time_points import measured_series, pet_points, phase_of, post_points
 from eprimg.stages.voxelwise_error import VoxelwiseErrors
 
 __all__ = ["Measured", "affected_regions", "measure"]
-
-_MEASURED_ROLES = (Role.MR_PRE, Role.MR_POST, Role.PET)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -73,6 +74,7 @@ def measure(
     ids: Collection[int] | None = None,
     relaxivity: RelaxivityModel | None = None,
     recovery: Sequence[RecoveryRecord] = (),
+    plasma: PlasmaInput | None = None,
     progress: Callable[[str, float], object] | None = None,
 ) -> StageResult[Measured]:
     """Carry labels to each native grid once and measure every region there.
@@ -104,6 +106,8 @@ def measure(
         Model that ``iron.model`` names; without it there is no iron concentration.
     recovery : sequence of RecoveryRecord, optional
         Table of recovery coefficients, for ``partial_volume.method = "rc-table"``.
+    plasma : PlasmaInput, optional
+        Blood samples, for the net influx over several PET sessions.
     progress : callable, optional
         Called with words and the fraction done.
 
@@ -124,11 +128,11 @@ def measure(
     regions = RegionVoxels(lesions)
     outlines = _outlines(regions, before or {}, ids)
     voxels: dict[str, RegionVoxels] = {}
-    for step, role in enumerate(_MEASURED_ROLES):
-        series = study.find(role)
-        if series is None or not any(series.key in m.sources for m in maps.values()):
+    measured_on = measured_series(study)
+    for step, series in enumerate(measured_on):
+        if not any(series.key in m.sources for m in maps.values()):
             continue
-        tell(f"regions on {series.key}", 0.1 + 0.1 * step)
+        tell(f"regions on {series.key}", 0.1 + 0.3 * step / max(len(measured_on), 3))
         moved = native_voxels(
             study,
             registrations,
@@ -153,53 +157,59 @@ def measure(
     doubts = voxel_doubts(voxels, maps, config, ids=doubted)
     _measure_volume(numbers, regions, reference)
     tell("coverage", 0.4)
-    for role in _MEASURED_ROLES:
-        series = study.find(role)
-        if series is not None and series.key in carried:
+    for series in measured_on:
+        if series.key in carried:
             measure_coverage(numbers, study, registrations, regions, series, drawn, voxels=voxels)
-    for role, phase in ((Role.MR_PRE, "pre"), (Role.MR_POST, "post")):
-        series = study.find(role)
-        if series is not None and series.key in carried and f"r2star_{phase}" in maps:
+    for series in measured_on:
+        phase = phase_of(series)
+        if series.role != Role.PET and series.key in carried and f"r2star_{phase}" in maps:
             tell(f"numbers of {series.key}", 0.5)
-            measure_r2star(numbers, voxels[series.key], maps[f"r2star_{phase}"], str(role), config)
-            measure_fat_water(numbers, voxels[series.key], maps, phase, str(role))
-            add_coverage_notes(numbers, str(role))
+            measure_r2star(numbers, voxels[series.key], maps[f"r2star_{phase}"], series.key, config)
+            measure_fat_water(numbers, voxels[series.key], maps, phase, series.key)
+            add_coverage_notes(numbers, series.key)
     measure_doubts(numbers, doubts)
     tell("change of R2*", 0.6)
-    measure_differences(
-        numbers,
-        kept,
-        regions,
-        registered,
-        _registration_error(study, registrations, reference),
-        config,
-        doubts=doubts,
-        errors=VoxelwiseErrors(study, registrations, maps, config),
-    )
-    measure_iron(numbers, kept, lesions, study, relaxivity)
-    measure_blood_fraction(numbers, kept, lesions, study, config)
-    pet = study.find(Role.PET)
-    if pet is not None and pet.key in carried:
-        measure_pet(
-            numbers,
-            kept,
-            voxels[pet.key],
-            maps,
-            config,
-            progress=lambda: tell("numbers of pet", 0.7),
-        )
-        correct_partial_volume(
-            numbers,
-            voxels[pet.key],
-            maps,
-            config,
-            recovery=recovery,
-            progress=lambda: tell("partial volume", 0.8),
-        )
-        correct_blood_volume(numbers, kept, voxels[pet.key].lesions, maps, config)
-        add_coverage_notes(numbers, str(Role.PET))
+    # The primary one first: what rests on it stays where it is with one time point.
+    for point in post_points(study):
+        with point.as_primary(numbers, kept) as (seen, old):
+            here = point.registrations(registrations)
+            measure_differences(
+                seen,
+                old,
+                regions,
+                point.plain(registered),
+                _registration_error(point.study, here, reference),
+                config,
+                doubts=point.doubts(doubts),
+                errors=VoxelwiseErrors(point.study, here, point.plain(maps), config),
+            )
+            measure_iron(seen, old, lesions, point.study, relaxivity)
+            measure_blood_fraction(seen, old, lesions, point.study, config)
+    for point in pet_points(study):
+        if point.key not in carried:
+            continue
+
+        def telling(text: str, share: float) -> Callable[[], object]:
+            return lambda: tell(text, share)
+
+        own, on_grid = point.plain(maps), voxels[point.key]
+        with point.as_primary(numbers, kept) as (seen, old):
+            say = telling(f"numbers of {point.key}", 0.7)
+            measure_pet(seen, old, on_grid, own, config, progress=say)
+            correct_partial_volume(
+                seen,
+                on_grid,
+                own,
+                config,
+                recovery=recovery,
+                progress=telling("partial volume", 0.8),
+            )
+            correct_blood_volume(seen, old, on_grid.lesions, own, config)
+        add_coverage_notes(numbers, point.key)
     measure_covariates(numbers, study, registrations, regions, covariates)
     measure_vessel_size(numbers, kept, study)
+    tell("numbers over time", 0.85)
+    measure_over_time(numbers, kept, lesions, study, config, plasma=plasma)
     measured = lesions.with_regions(tuple(_with_numbers(r, numbers) for r in lesions.regions))
     tell("notes", 0.9)
     noted, findings = note_regions(

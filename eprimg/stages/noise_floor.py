@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -36,7 +37,8 @@ _WORTH_SAYING = 0.005
 _SATURATED = 2.0
 """R2* times the first echo time above which a value is called saturated (`fit_r2star`)."""
 
-_SOURCES = {"r2star_pre": "mr_pre", "r2star_post": "mr_post"}
+_OF_SERIES = re.compile(r"r2star_(pre|post(_\d+)?)")
+"""Maps of the series ``mr_pre``, ``mr_post`` and of further sessions, e.g. ``mr_post_2``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +168,11 @@ def voxel_doubts(
         By source and region id; a region without a voxel there is missing.
     """
     found: dict[str, dict[int, VoxelDoubt]] = {}
-    for key, source in _SOURCES.items():
-        r2star = maps.get(key)
-        if r2star is None or r2star.sources[0] not in carried:
+    for key, r2star in maps.items():
+        named = _OF_SERIES.fullmatch(key)
+        if named is None or r2star.sources[0] not in carried:
             continue
+        source = f"mr_{named[1]}"
         voxels = RegionVoxels.of(carried[r2star.sources[0]])
         found[source] = {
             number: _doubt(voxels, r2star, number, config)

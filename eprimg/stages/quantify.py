@@ -22,15 +22,20 @@ from eprimg.stages.carry import carry_map, reference_series, transform_to
 from eprimg.stages.fat_water_maps import fat_water_maps
 from eprimg.stages.field_gradient import external_field_map
 from eprimg.stages.quantify_mr import milliseconds, r2star_maps
+from eprimg.stages.quantify_over_time import maps_over_time
 from eprimg.stages.quantify_pet import pet_maps
+from eprimg.stages.time_points import (
+    phase_of,
+    post_points,
+    primary_first,
+    registered_keys,
+    suffix_of,
+)
 
 __all__ = ["Progress", "Quantified", "protocol_differences", "quantify"]
 
 Progress = Callable[[str, float], object]
 """Called with what is being done and the fraction of the stage that is done."""
-
-REGISTERED_KEYS = ("r2star_pre", "r2star_post", "suvbw", "pid_per_kg")
-"""Native maps that are also brought to the reference grid."""
 
 _FIELD_TOLERANCE_T = 0.2
 """Two field strengths that differ less are the same class of scanner (2.89 T and 3 T)."""
@@ -80,7 +85,10 @@ def quantify(
     StageResult[Quantified]
         Native maps ``r2star_pre``, ``s0_pre``, ``r2star_post``, ``s0_post``, ``activity``,
         ``suvbw``, ``pid_per_kg``, ``sul_<formula>`` as far as the series allow, and registered
-        maps ``r2star_pre``, ``r2star_post``, ``dr2star``, ``suvbw``, ``pid_per_kg``.
+        maps ``r2star_pre``, ``r2star_post``, ``dr2star``, ``suvbw``, ``pid_per_kg``.  The maps of
+        further time points have the number of their series: ``r2star_post_2``, ``dr2star_2``,
+        ``suvbw_2``.  From two PET time points on there are ``uptake_retention`` and
+        ``uptake_auc`` on the reference grid.
 
     Raises
     ------
@@ -93,13 +101,12 @@ def quantify(
     faults: list[EprimgError] = []
     if not is_compiled("_r2star_numba", "fit_chunk"):
         tell("compiling the R2* fit, once after the installation (about ten seconds)", 0.0)
-    for step, (role, phase) in enumerate(((Role.MR_PRE, "pre"), (Role.MR_POST, "post"))):
-        series = study.find(role)
-        if series is None:
-            continue
+    mr = [s for role in (Role.MR_PRE, Role.MR_POST) for s in primary_first(study, role)]
+    for step, series in enumerate(mr):
+        phase = phase_of(series)
 
         def told(share: float, *, key: str = series.key, step: int = step) -> None:
-            tell(f"R2* of {key}", 0.3 * (step + share))
+            tell(f"R2* of {key}", 0.6 * (step + share) / max(len(mr), 2))
 
         told(0.0)
         complex_: tuple[dict[str, QuantityMap], list[Finding]] | None = None
@@ -123,22 +130,25 @@ def quantify(
             fitted, noticed = complex_ or fat_water_maps(series, phase, config, told)
             maps.update(fitted)
             findings += noticed
-    pet = study.find(Role.PET)
-    if pet is not None:
+    for pet in primary_first(study, Role.PET):
         tell("SUVbw and %ID/kg", 0.6)
         made = pet_maps(pet, sul_formula=config.uptake.sul_formula)
-        maps.update(made.maps)
+        maps.update({key + suffix_of(pet): each for key, each in made.maps.items()})
         findings += made.findings
         faults += made.faults
     if not maps:
         reference_series(study)
         raise_faults(faults)
     findings += [Finding.from_error(f) for f in faults]
-    findings += _protocol_findings(study)
-    findings += agent_findings(study)
+    if study.find(Role.MR_POST) is None:
+        findings += agent_findings(study)
+    for point in post_points(study):
+        findings += _protocol_findings(point.study, point.key)
+        findings += point.renamed_findings(agent_findings(point.study))
     tell("maps on the reference grid", 0.65)
     registered, noticed = _registered_maps(study, registrations, maps, config, tell)
     findings += noticed
+    registered |= maps_over_time(study, registered, config)
     tell("maps done", 1.0)
     return StageResult(Quantified(maps, registered), tuple(findings))
 
@@ -178,14 +188,14 @@ def protocol_differences(study: Study) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _protocol_findings(study: Study) -> list[Finding]:
+def _protocol_findings(study: Study, post_key: str) -> list[Finding]:
     differences = protocol_differences(study)
     if differences:
         return [
             Finding(
                 "W_PROTOCOL_DIFFERS",
                 Severity.WARNING,
-                "mr_pre, mr_post",
+                f"mr_pre, {post_key}",
                 f"The series before and after ferumoxytol differ: {'; '.join(differences)}. "
                 "ΔR2* mixes this difference with uptake and is not tiered.",
             )
@@ -194,8 +204,8 @@ def _protocol_findings(study: Study) -> list[Finding]:
     if pre is None or post is None:
         return []
     unknown = [
-        s.key
-        for s in (pre, post)
+        key
+        for s, key in ((pre, pre.key), (post, post_key))
         if not isinstance(s.acquisition, MRAcquisition)
         or s.acquisition.field_strength_t.value is None
     ]
@@ -223,12 +233,13 @@ def _registered_maps(
     registered: dict[str, QuantityMap] = {}
     findings: list[Finding] = []
     missing: set[str] = set()
-    for number, key in enumerate(REGISTERED_KEYS):
+    keys = registered_keys(study)
+    for number, key in enumerate(keys):
         if key not in maps:
             continue
 
         def told(share: float, *, key: str = key, number: int = number) -> None:
-            done = (number + min(share, 1.0)) / len(REGISTERED_KEYS)
+            done = (number + min(share, 1.0)) / len(keys)
             tell(f"{key} on the reference grid", 0.65 + 0.3 * done)
 
         source = next(s for s in study.series if s.key == maps[key].sources[0])
@@ -257,10 +268,12 @@ def _registered_maps(
                 "the reference grid, and regions are not carried to it.",
             )
         )
-    if "r2star_pre" in registered and "r2star_post" in registered:
-        registered["dr2star"] = _difference(
-            registered["r2star_post"], registered["r2star_pre"], protocol_differences(study)
-        )
+    for point in post_points(study):
+        after = registered.get(f"r2star_post{point.suffix}")
+        if "r2star_pre" in registered and after is not None:
+            registered[f"dr2star{point.suffix}"] = _difference(
+                after, registered["r2star_pre"], protocol_differences(point.study)
+            )
     return registered, findings
 
 

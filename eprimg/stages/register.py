@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -61,7 +63,10 @@ def register(
     Returns
     -------
     StageResult
-        One `Registration` per series that was tried (MR after ferumoxytol, PET), with findings.
+        One `Registration` per series that was tried (MR after ferumoxytol and PET, every time
+        point of both), with findings.  A time point that could not be aligned with the reference
+        may be aligned through another one of its role: the transform is composed, and nothing is
+        resampled on the way.
         A registration that did not pass the check, or that ``register.reject`` names, is there
         with ``accepted=False``; a series that the engine could not align at all is only named in
         the findings.
@@ -77,7 +82,8 @@ def register(
     tasks = [
         series
         for role in (Role.MR_POST, Role.PET)
-        if (series := study.find(role)) is not None and series.key != reference.key
+        for series in study.find_all(role)
+        if series.key != reference.key
     ]
     if not tasks:
         return StageResult(())
@@ -88,6 +94,8 @@ def register(
     for number, series in enumerate(tasks):
         tell = _Teller(progress, number, len(tasks), series.key)
         made, noticed = _align(work, study, reference, series, tell)
+        if made is None or not made.accepted:
+            made, noticed = _chained(work, study, series, registrations, made, noticed, tell)
         findings += noticed
         if made is not None:
             registrations.append(made)
@@ -113,7 +121,19 @@ def _align(
     work: _Work, study: Study, reference: Series, series: Series, tell: _Teller
 ) -> tuple[Registration | None, list[Finding]]:
     findings: list[Finding] = []
-    ct = study.find(Role.CT) if series.role == Role.PET else None
+    ct = _own_ct(study, series)
+    between = _own_ct(study, reference)
+    if ct is not None and between is not None:
+        # Two PET/CT sessions: anatomy tells more than uptake that has moved on.
+        made, noticed = _pair(work, between, ct, series, tell)
+        if made is not None and made.accepted:
+            text = f"{between.key} and {ct.key} were aligned in place of the PET series; movement "
+            text += "between CT and PET of a session is not corrected."
+            info = Finding("I_REGISTRATION_CT", Severity.INFO, series.key, text)
+            return replace(made, fixed=reference.key), [*noticed, info]
+        text = f"{between.key} could not be aligned with {ct.key}, so the PET series are aligned."
+        findings.append(Finding("W_REGISTRATION", Severity.WARNING, series.key, text))
+        ct = None
     same_frame = ct is not None and (
         ct.grid.frame_of_reference
         == series.grid.frame_of_reference
@@ -144,6 +164,66 @@ def _align(
         )
     made, noticed = _pair(work, reference, series, series, tell)
     return made, findings + noticed
+
+
+def _own_ct(study: Study, series: Series) -> Series | None:
+    """Return the CT in the frame of reference of a PET series, else the only CT."""
+    if series.role != Role.PET:
+        return None
+    scans = study.find_all(Role.CT)
+    frame = series.grid.frame_of_reference
+    own = next((s for s in scans if s.grid.frame_of_reference == frame), None)
+    return own or (scans[0] if len(scans) == 1 and len(study.find_all(Role.PET)) == 1 else None)
+
+
+def _chained(
+    work: _Work,
+    study: Study,
+    series: Series,
+    registrations: Sequence[Registration],
+    direct: Registration | None,
+    noticed: list[Finding],
+    tell: _Teller,
+) -> tuple[Registration | None, list[Finding]]:
+    """Align a time point through another one of its role that is aligned with the reference."""
+    instant = study.instant_of(series.key)
+    others = [
+        (s, r)
+        for s in study.find_all(series.role)
+        for r in registrations
+        if r.moving == s.key and r.accepted and s.key not in work.config.register.reject
+    ]
+    if instant is not None:
+        # The nearest in time looks most alike.
+        others.sort(key=lambda each: _apart_s(study.instant_of(each[0].key), instant))
+    for via, first in others:
+        second, _ = _pair(work, via, series, series, tell)
+        if second is None or not second.accepted:
+            continue
+        why = direct.note if direct is not None else noticed[0].text
+        text = f"{first.fixed} could not be aligned with {series.key} ({why.rstrip('.')}), so it "
+        text += f"is aligned through {via.key}: both transforms are composed"
+        one, two = (r.qc.get("registration_error_mm", np.nan) for r in (first, second))
+        qc = {**second.qc, "registration_error_mm": float(np.hypot(one, two))}
+        chained = Registration(
+            first.fixed,
+            series.key,
+            first.transform.then(second.transform),
+            second.engine,
+            {**second.settings, "through": [via.key], "first_part": dict(first.settings)},
+            qc,
+            True,
+            f"{text}; {second.note}",
+            (*first.doubts, *second.doubts),
+        )
+        return chained, [Finding("W_REGISTRATION_CHAIN", Severity.WARNING, series.key, f"{text}.")]
+    return direct, noticed
+
+
+def _apart_s(one: datetime | None, other: datetime) -> float:
+    if one is None or (one.tzinfo is None) != (other.tzinfo is None):
+        return float("inf")
+    return abs((one - other).total_seconds())
 
 
 def _pair(

@@ -38,7 +38,7 @@ def judge(
     findings = []
     for each in registrations:
         passed = each.accepted or each.rejected
-        rejected = passed and each.moving in config.reject
+        rejected = passed and bool({each.moving, *_through(each)} & set(config.reject))
         judged.append(replace(each, accepted=passed and not rejected, rejected=rejected))
         if rejected:
             findings.append(
@@ -51,6 +51,12 @@ def judge(
                 )
             )
     return StageResult(tuple(judged), tuple(findings))
+
+
+def _through(registration: Registration) -> tuple[str, ...]:
+    """Return the time points that a composed transform leads through."""
+    through = registration.settings.get("through")
+    return tuple(str(key) for key in through) if isinstance(through, list | tuple) else ()
 
 
 def judge_case(case: Case, config: RegisterConfig) -> Case:

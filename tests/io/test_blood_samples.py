@@ -7,9 +7,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from eprimg.config import Config
 from eprimg.errors import EprimgError
-from eprimg.io.blood_samples import read_blood_samples
+from eprimg.io.blood_samples import load_plasma, read_blood_samples, samples_hash
 from eprimg.kernels.kinetic_input import evaluate_input_function, fit_input_function
+from eprimg.model.study import Study
+from eprimg.provenance import settings_hash
+from tests import tiny_case
 
 ZR_S = 282276.0
 PLAIN = "hours_since_injection,activity_kbq_per_ml,decay_corrected_to,specimen\n"
@@ -153,3 +157,31 @@ def test_all_faults_of_a_file_come_at_once(tmp_path):
     assert {f.where for f in caught.value.faults} == {"blood.csv, line 2", "blood.csv, line 3"}
     with pytest.raises(EprimgError, match="cannot be read"):
         read_blood_samples(tmp_path / "none.csv", half_life_s=ZR_S, **GOOD)
+
+
+def test_samples_of_a_study_take_its_nuclide(tmp_path):
+    """One half-life after the injection a sample that was not corrected counts twice."""
+    study = tiny_case.study()
+    path = write(
+        tmp_path,
+        "seconds_since_injection,activity_bq_per_ml,decay_corrected_to,specimen\n"
+        f"{ZR_S},1000,sample,plasma\n",
+    )
+    found = load_plasma(path, study)
+    np.testing.assert_allclose(found.activity_bq_per_ml, [2000.0])
+    assert (found.is_plasma, found.words) == (True, "1 samples of blood.csv")
+    assert load_plasma("", study) is None
+    with pytest.raises(EprimgError, match="no PET series of a known half-life") as caught:
+        load_plasma(path, Study("P", study.timepoints[:1]))
+    assert caught.value.code == "E_BLOOD_SAMPLES"
+
+
+def test_a_file_that_changes_has_another_hash(tmp_path):
+    path = write(tmp_path, f"{PLAIN}1,10,injection,plasma\n")
+    before = samples_hash(path)
+    assert settings_hash(Config().with_assignments([f"kinetics.blood_samples={path}"]))
+    write(tmp_path, f"{PLAIN}1,11,injection,plasma\n")
+    assert samples_hash(path) != before
+    with pytest.raises(EprimgError, match="cannot be read") as caught:
+        settings_hash(Config().with_assignments(["kinetics.blood_samples=gone.csv"]))
+    assert caught.value.code == "E_BLOOD_SAMPLES"

@@ -96,10 +96,29 @@ def test_words_against_dates_stay_open(tmp_path):
     assert "W_AGENT_ORDER" in codes
 
 
-def test_three_stacks_stay_open_but_for_the_marked_one(tmp_path):
+def test_sessions_after_the_agent_are_time_points(tmp_path):
     stack(tmp_path, 1, description="GRE pre", date="20240301")
-    stack(tmp_path, 2, description="GRE post 24 h", date="20240302")
-    stack(tmp_path, 3, description="GRE post 72 h", date="20240304")
+    stack(tmp_path, 3, description="GRE post 24 h", date="20240302")
+    stack(tmp_path, 2, description="GRE post 72 h", date="20240304")
+    found, codes, index = roles(tmp_path)
+    assert found == {"mr-1": "mr_pre", "mr-3": "mr_post", "mr-2": "mr_post"}
+    assert codes == []
+    reasons = {s.key: s.reason for s in index.series}
+    assert reasons["mr-2"].endswith("session 2 of 2 after the agent")
+
+
+@pytest.mark.parametrize(
+    "third",
+    [
+        {"date": "20240304", "study": "2.25.2"},  # a second stack of one session
+        {"date": "20240302", "time": "093000"},  # half an hour later
+        {"date": "20240229"},  # before the one that is said to be before the agent
+    ],
+)
+def test_stacks_after_the_agent_that_dates_do_not_tell_apart_stay_open(tmp_path, third):
+    stack(tmp_path, 1, description="GRE pre", date="20240301")
+    stack(tmp_path, 2, description="GRE post 24 h", date="20240302", time="090000")
+    stack(tmp_path, 3, description="GRE post", **third)
     found, codes, _ = roles(tmp_path)
     assert found == {"mr-1": "mr_pre", "mr-2": "unused", "mr-3": "unused"}
     assert codes == ["W_ROLE_AMBIGUOUS"]
@@ -211,3 +230,58 @@ def test_several_ct_series_and_phase_only(tmp_path):
     assert set(found.values()) == {"unused"}
     assert codes == ["W_ROLE_AMBIGUOUS"]
     assert "nothing but 12 phase frames" in {s.reason for s in index.series}
+
+
+def pet_of_day(folder, day, change=None):
+    def dated(d, k, e):
+        d.SeriesNumber = day
+        d.SeriesDate = d.AcquisitionDate = f"202403{day:02d}"
+        d.FrameOfReferenceUID = f"2.25.9.{day}"
+        if change is not None:
+            change(d)
+
+    ids = {"study": f"2.25.30{day}", "series": f"2.25.40{day}"}
+    write_pet(folder / str(day), change=dated, **ids)
+
+
+def test_pet_sessions_after_one_injection_are_time_points(tmp_path):
+    for day in (1, 4):
+        pet_of_day(tmp_path, day)
+
+        def of_day(d, k, e, day=day):
+            d.SeriesNumber, d.FrameOfReferenceUID = day, f"2.25.9.{day}"
+
+        write_ct(tmp_path / f"ct{day}", series=f"2.25.38{day}", change=of_day)
+    found, codes, index = roles(tmp_path)
+    assert found == {"pt-1": "pet", "pt-4": "pet", "ct-1": "ct", "ct-4": "ct"}
+    assert codes == []
+    assert "session 2 of 2 after one injection" in {s.key: s.reason for s in index.series}["pt-4"]
+
+
+def of_agent(name, value):
+    def change(d):
+        setattr(d.RadiopharmaceuticalInformationSequence[0], name, value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        of_agent("RadionuclideTotalDose", 35e6),
+        of_agent("RadiopharmaceuticalStartDateTime", "20240228090500"),
+        of_agent("RadiopharmaceuticalStartDateTime", ""),
+        lambda d: setattr(
+            d.RadiopharmaceuticalInformationSequence[0].RadionuclideCodeSequence[0],
+            "CodeValue",
+            "C-127A2",
+        ),
+        lambda d: delattr(d, "RadiopharmaceuticalInformationSequence"),
+    ],
+)
+def test_pet_sessions_that_may_be_of_two_injections_stay_open(tmp_path, change):
+    pet_of_day(tmp_path, 1)
+    pet_of_day(tmp_path, 4, change)
+    found, codes, _ = roles(tmp_path)
+    assert set(found.values()) == {"unused"}
+    assert codes == ["W_ROLE_AMBIGUOUS"]

@@ -71,6 +71,8 @@ def test_what_was_said_about_a_study(tmp_path: Path) -> None:
         {
             "pseudonym": "P",
             "roles": {"mr-1": "mr_pre"},
+            "primary": {"mr_post": "mr-2"},
+            "instants": {"nifti-1": datetime(2026, 3, 3, 9, 30, tzinfo=UTC)},
             "injection": {"instant": datetime(2026, 3, 1, 9, 30, tzinfo=UTC), "dose_mbq": 37.0},
             "patient": {"weight_kg": 70.5},
             "agent": {"instant": datetime(2026, 2, 28, 9, 0, tzinfo=UTC), "dose_mg_fe": 510},

@@ -20,6 +20,7 @@ from eprimg.model.case import Severity
 from eprimg.model.study import Role
 from tests.conftest import is_pet
 from tests.io.dicom_factory import write_mr
+from tests.io.test_roles import of_agent, pet_of_day, stack
 
 
 def test_roles_timepoints_and_masks(phantom: Path) -> None:
@@ -237,3 +238,48 @@ def described(phase: str) -> Callable[..., None]:
         d.SeriesDescription = f"GRE {phase} contrast"
 
     return change
+
+
+def test_several_sessions_become_time_points(tmp_path: Path) -> None:
+    stack(tmp_path / "mr", 1, description="GRE pre", date="20240301")
+    for number, (day, time) in enumerate((("01", "150000"), ("02", "090000"), ("04", "090000"))):
+        stack(tmp_path / "mr", 2 + number, description="GRE post", date=f"202403{day}", time=time)
+    for day in (5, 8):
+        pet_of_day(tmp_path / "pet", day)
+    result = read_study(tmp_path)
+    study = result.value
+    assert [(t.label, [s.key for s in t.series]) for t in study.timepoints] == [
+        ("pre ferumoxytol", ["mr_pre"]),
+        ("post ferumoxytol, 1 of 3", ["mr_post_2"]),
+        ("post ferumoxytol, 2 of 3", ["mr_post"]),  # 23.9 h after the scan before
+        ("post ferumoxytol, 3 of 3", ["mr_post_3"]),
+        ("89Zr PET, 1 of 2", ["pet_2"]),
+        ("89Zr PET, 2 of 2", ["pet"]),
+    ]
+    assert [s.acquisition.agent_phase for s in study.find_all(Role.MR_POST)] == ["post"] * 3
+    points = [f.where for f in result.findings if f.code == "I_TIME_POINTS"]
+    assert points == ["mr_post", "pet"]
+    spoken = tmp_path / "other.toml"
+    spoken.write_text('[primary]\nmr_post = "mr-2"\npet = "pt-5"\n', encoding="utf-8")
+    other = read_study(tmp_path, study_file=spoken).value
+    assert [s.key for s in other.series] == [
+        *("mr_pre", "mr_post", "mr_post_2", "mr_post_3", "pet", "pet_2")
+    ]
+    assert other.overrides == {"primary.mr_post": "mr-2", "primary.pet": "pt-5"}
+    assert other.input_hash != study.input_hash
+
+
+def test_pet_sessions_of_two_injections_are_refused(tmp_path: Path) -> None:
+    pet_of_day(tmp_path, 5)
+    pet_of_day(tmp_path, 8, of_agent("RadionuclideTotalDose", 50e6))
+    spoken = tmp_path / "other.toml"
+    roles = '[roles]\npt-5 = "pet"\npt-8 = "pet"\n'
+    spoken.write_text(roles, encoding="utf-8")
+    with pytest.raises(InputError, match="dose 37 MBq and 50 MBq") as caught:
+        read_study(tmp_path, study_file=spoken)
+    assert caught.value.code == "E_PET_POINTS"
+    # One dose for both, said by the user.
+    spoken.write_text(f"{roles}[injection]\ndose_mbq = 37.0\n", encoding="utf-8")
+    study = read_study(tmp_path, study_file=spoken).value
+    doses = [s.acquisition.injection.dose_bq.value for s in study.find_all(Role.PET)]
+    assert doses == [37e6, 37e6]

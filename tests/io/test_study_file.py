@@ -172,3 +172,33 @@ def test_the_dose_of_the_iron_agent(tmp_path: Path) -> None:
 def test_a_dose_of_iron_that_cannot_be(section: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_study_file({"agent": section})
+
+
+def test_time_points(tmp_path: Path) -> None:
+    text = """
+        [primary]
+        mr_post = "mr-5"
+        [instants]
+        nifti-2 = 2026-03-02T10:30:00
+    """
+    spoken = read_study_file(write(tmp_path, text))
+    assert spoken.primary == {"mr_post": "mr-5"}
+    assert spoken.instants == {"nifti-2": datetime(2026, 3, 2, 10, 30)}
+    assert spoken.overrides() == {
+        "primary.mr_post": "mr-5",
+        "instants.nifti-2": datetime(2026, 3, 2, 10, 30),
+    }
+    as_text = {"instants": {"nifti-2": "2026-03-02T10:30:00"}, "primary": {"mr_post": "mr-5"}}
+    again = parse_study_file(as_text, source=spoken.source, instants_as_text=True)
+    assert again == spoken == parse_study_file(spoken.to_content(), source=spoken.source)
+    over = merge_study_files(spoken, parse_study_file({"primary": {"pet": "pt-2"}}))
+    assert over.primary == {"mr_post": "mr-5", "pet": "pt-2"}
+    for wrong, code in (
+        ({"primary": {"mr_pre": "mr-1"}}, "E_STUDY_FILE"),
+        ({"primary": {"pet": 3}}, "E_STUDY_FILE"),
+        ({"primary": "mr-1"}, "E_STUDY_FILE"),
+        ({"instants": {"mr-1": "yesterday"}}, "E_SUV_TIME"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            parse_study_file(wrong)
+        assert caught.value.code == code

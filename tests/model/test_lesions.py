@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,3 +37,16 @@ def test_wrong_sets_are_refused() -> None:
     for regions in ((lesion, lesion), (Region(0, "z", RegionRole.LESION),)):
         with pytest.raises(InputError, match="unique and positive"):
             LesionSet(np.zeros(GRID.shape, np.uint8), GRID, regions)
+
+
+def test_a_further_time_point_never_stands_in_for_the_primary_one() -> None:
+    def row(source: str) -> Measurement:
+        return Measurement("suvbw", "mean", source, 1.0, 0.1, "", 5, f"native {source}")
+
+    second = Region(1, "lesion-1", RegionRole.LESION, measurements=(row("pet_2"),))
+    assert second.measurement("suvbw", "mean") is None
+    assert second.measurement("suvbw", "mean", "pet_2") is second.measurements[0]
+    both = replace(second, measurements=(row("registered_2"), row("mr_post_3-mr_pre"), row("pet")))
+    assert both.measurement("suvbw", "mean") is both.measurements[2]
+    compared = replace(second, measurements=(row("pet/pet_2"),))
+    assert compared.measurement("suvbw", "mean") is compared.measurements[0]

@@ -9,6 +9,7 @@ import pytest
 
 from eprimg.model.case import Case
 from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.quantities import quantity
 from napari_eprimg.view.layer_specs import LESIONS, layer_specs, layer_tuples, shown_labels
 from tests.plugins import marked_case as marked
 
@@ -86,3 +87,15 @@ def test_labels_take_the_smallest_type_that_holds_the_ids(largest: int, kind: ty
     assert shown.flags.writeable
     shown[0, 0, 0] = 1
     assert lesions.labels[0, 0, 0] == 0  # a copy: painting does not reach the case
+
+
+def test_further_time_points_lie_below_the_primary_one() -> None:
+    case = marked.case()
+    shown = case.registered["suvbw"]
+    second = replace(shown, sources=("pet_2",))
+    kept = replace(shown, quantity=quantity("uptake_retention"), sources=("pet_2", "pet"))
+    more = {**case.registered, "suvbw_2": second, "uptake_retention": kept, "x_2": second}
+    specs = layer_specs(replace(case, registered=more))
+    keys = [s.key for s in specs]
+    assert keys == ["mr_pre", "uptake_retention", "suvbw_2", "suvbw", LESIONS]
+    assert specs[1].settings["name"].startswith("retention [ratio]")

@@ -19,6 +19,7 @@ from eprimg.io.write_tables import lesions_csv
 from eprimg.model.study import Role
 from napari_eprimg.reading.reading import Light, Reading, Step, reading_of
 from tests.conftest import is_pet
+from tests.io.dicom_factory import write_pet
 
 
 def _state(reading: Reading, step: Step):
@@ -420,3 +421,23 @@ def test_neither_qt_nor_napari_is_needed() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_sessions_share_a_role_and_series_of_one_session_do_not(tmp_path: Path) -> None:
+    def two_injections(d, k, e):
+        d.RadiopharmaceuticalInformationSequence[0].RadionuclideTotalDose = 40e6
+        d.SeriesDate = d.AcquisitionDate = "20240305"
+        d.SeriesNumber = 4
+
+    write_pet(tmp_path / "1")
+    write_pet(tmp_path / "4", study="2.25.5", series="2.25.6", change=two_injections)
+    write_pet(tmp_path / "5", series="2.25.7", change=lambda d, k, e: setattr(d, "SeriesNumber", 5))
+    reading = _opened(tmp_path)
+    assert set(reading.roles.values()) == {Role.UNUSED}
+    for key in ("pt-1", "pt-4"):
+        reading.set_role(key, Role.PET)
+    pets = {"pt-1": Role.PET, "pt-4": Role.PET}
+    assert {k: r for k, r in reading.roles.items() if r == Role.PET} == pets
+    assert reading._study_file().roles == pets
+    reading.set_role("pt-5", Role.PET)  # of the session of pt-1
+    assert reading.roles == {"pt-1": Role.UNUSED, "pt-4": Role.PET, "pt-5": Role.PET}

@@ -166,3 +166,12 @@ def test_the_phantoms_moved_series_are_read_through_their_registration(measured_
             unmoved = np.rint(np.linalg.inv(values.grid.affine) @ [*point, 1.0])[:3].astype(int)
             moved.add(bool((unmoved != voxel).any()))
     assert True in moved  # without the registration other voxels would be read
+
+
+def test_a_further_time_point_is_read_with_the_name_of_its_series() -> None:
+    case = marked.case()
+    second = replace(case.registered["suvbw"], sources=("pet_2",))
+    both = replace(case, registered={**case.registered, "suvbw_2": second})
+    read = PointReader(both).at(marked.spl(marked.LESION_2))
+    assert [v.name for v in read.values if v.key.startswith("suvbw")] == ["SUVbw", "SUVbw (pet_2)"]
+    assert _value(read, "suvbw_2").value == 12.0

@@ -30,6 +30,8 @@ def test_a_study_file_is_read_back_equal(tmp_path: Path) -> None:
         "study.toml",
         {"instant": datetime(2024, 5, 16, 9, 0), "dose_mg_fe": 510.0},
         (MapEntry(mask, "ktrans", "mr_post", "", "1/min"), MapEntry(mask, "r2", "", "pre")),
+        {"pet": "pt-2"},
+        {"nifti-1": datetime(2024, 5, 19, 9, 0)},
     )
     path = tmp_path / "study.toml"
     path.write_text(study_file_text(spoken), encoding="utf-8")

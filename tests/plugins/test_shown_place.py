@@ -14,6 +14,8 @@ from napari_eprimg.reading.shown_place import known_names, shown_place
         ("pet", "pet"),
         ("mr_pre, mr_post", "mr_pre, mr_post"),
         ("mr-7", "mr-7"),
+        ("mr_post_2, ct_3", "mr_post_2, ct_3"),
+        ("pet_2_Doe", ""),
         ("PatientWeight (0010,1030)", "PatientWeight (0010,1030)"),
         ("study.toml [injection] weight_kg", "study.toml [injection] weight_kg"),
         ("stratify.schemes", "stratify.schemes"),

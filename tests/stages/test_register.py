@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from eprimg.config import Config
 from eprimg.engines.registrars.contract import RegistrarResult
-from eprimg.errors import ConfigError, EngineUnavailable
+from eprimg.errors import ConfigError, EngineError, EngineUnavailable
 from eprimg.model.case import Severity
 from eprimg.model.grid import Grid
 from eprimg.model.study import Role, Series, Study, Timepoint
@@ -415,3 +417,86 @@ def test_a_doubt_is_recorded_where_the_tiers_look(monkeypatch) -> None:
     (doubt,) = registration.doubts
     assert "almost as well" in doubt
     assert codes(result) == ["W_REGISTRATION"]
+
+
+class _Frames:
+    """An engine that answers with the matrix of a pair of frames, or fails."""
+
+    answers: ClassVar[dict] = {}
+    asked: ClassVar[list] = []
+
+    @staticmethod
+    def version() -> str:
+        return "2 (fake)"
+
+    def register(self, fixed, moving, **options) -> RegistrarResult:
+        pair = (fixed.grid.frame_of_reference, moving.grid.frame_of_reference)
+        self.asked.append(pair)
+        if pair not in self.answers:
+            raise EngineError("no answer", code="E_REGISTRATION_STOPPED")
+        return RegistrarResult(self.answers[pair], np.eye(4), "identity", 0.3)
+
+
+def small_series(key: str, role: Role, frame: str, shift_mm=(0.0, 0.0, 0.0)) -> Series:
+    """Make a small series of structure without symmetry, the same for all but for its place."""
+    noise = np.random.default_rng(11).normal(size=(24, 28, 26))
+    values = 100.0 + 900.0 * gaussian_filter(noise, 2.0)
+    affine = np.diag([4.0, 4.0, 4.0, 1.0])[:, [2, 1, 0, 3]]
+    affine[:3, 3] = shift_mm
+    unit = quantity("signal" if role in (Role.MR_PRE, Role.MR_POST) else "activity")
+    volume = Volume(values.astype(np.float32), Grid(values.shape, affine, frame), unit)
+    return replace(series(role, volume, f"study of {frame}"), key=key)
+
+
+SHIFT = (6.0, -4.0, 3.0)
+BETWEEN = np.eye(4)
+BETWEEN[:3, 3] = SHIFT
+
+
+def test_a_time_point_that_fails_is_aligned_through_another_one(monkeypatch) -> None:
+    turn = np.eye(4)
+    turn[:3, 3] = (2.0, 1.0, -1.0)
+    answers = {("pre", "post"): turn, ("post", "later"): BETWEEN}
+    engine = type("Frames", (_Frames,), {"answers": answers, "asked": []})
+    monkeypatch.setattr(stage, "load_engine", lambda kind, name: engine)
+    members = study(
+        small_series("mr_pre", Role.MR_PRE, "pre"),
+        small_series("mr_post", Role.MR_POST, "post", turn[:3, 3]),
+        small_series("mr_post_2", Role.MR_POST, "later", turn[:3, 3] + SHIFT),
+    )
+    result = register(members, CONFIG)
+    assert engine.asked == [("pre", "post"), ("pre", "later"), ("post", "later")]
+    direct, chained = result.value
+    assert (direct.moving, chained.moving) == ("mr_post", "mr_post_2")
+    assert chained.accepted
+    assert (chained.fixed, chained.settings["through"]) == ("mr_pre", ["mr_post"])
+    # Points of the first session go to the second, then on: one matrix.
+    np.testing.assert_allclose(chained.transform.matrix, BETWEEN @ turn)
+    assert (chained.transform.from_frame, chained.transform.to_frame) == ("pre", "later")
+    # 0.3 mm twice, independent of each other.
+    assert chained.qc["registration_error_mm"] == pytest.approx(0.3 * np.sqrt(2.0))
+    assert "W_REGISTRATION_CHAIN" in codes(result)
+    assert "E_REGISTRATION_STOPPED" not in codes(result)
+    # Who rejects the first part rejects the whole.
+    config = CONFIG.with_assignments(["register.reject=mr_post"])
+    assert [r.rejected for r in judge(result.value, config.register).value] == [True, True]
+    refused = register(members, config)
+    assert [r.moving for r in refused.value] == ["mr_post"]
+    assert "E_REGISTRATION_STOPPED" in codes(refused)
+
+
+def test_pet_sessions_are_aligned_by_their_cts(monkeypatch) -> None:
+    engine = type("Frames", (_Frames,), {"answers": {("now", "later"): BETWEEN}, "asked": []})
+    monkeypatch.setattr(stage, "load_engine", lambda kind, name: engine)
+    members = [
+        small_series(f"{role}{end}", role, frame, shift)
+        for end, frame, shift in (("", "now", (0.0, 0.0, 0.0)), ("_2", "later", SHIFT))
+        for role in (Role.PET, Role.CT)
+    ]
+    result = register(study(*members), CONFIG)
+    (registration,) = result.value
+    assert registration.accepted
+    assert (registration.fixed, registration.moving) == ("pet", "pet_2")
+    assert registration.settings["aligned_with"] == "ct_2"
+    np.testing.assert_array_equal(registration.transform.matrix, BETWEEN)
+    assert "I_REGISTRATION_CT" in codes(result)

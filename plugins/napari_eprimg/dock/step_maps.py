@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -67,7 +68,9 @@ def map_in_words(key: str, shown: QuantityMap) -> str:
         Name, unit, median and 99th percentile of the valid voxels.
     """
     valid = np.asarray(shown.valid, dtype=bool)
-    name = _MAP_WORDS.get(key, shown.quantity.name)
+    plain = re.sub(r"_\d+$", "", key)
+    name = _MAP_WORDS.get(plain, shown.quantity.name)
+    name += f" ({shown.sources[0]})" if plain != key and shown.sources else ""
     unit = shown.quantity.unit.text
     if not valid.any():
         return f"{name}: no voxel could be computed"

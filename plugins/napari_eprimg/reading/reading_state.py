@@ -15,7 +15,8 @@ from eprimg.config import Config
 from eprimg.errors import ConfigError, raise_faults
 from eprimg.io.pet_entered import ENTERED_KEYS, read_entered
 from eprimg.io.study_file import StudyFile
-from eprimg.io.study_plan import SINGLE_ROLES, StudyPlan
+from eprimg.io.study_plan import StudyPlan
+from eprimg.io.time_points import POINT_ROLES
 from eprimg.model.case import Case, Finding
 from eprimg.model.lesions import LesionSet
 from eprimg.model.study import Role, Study
@@ -26,6 +27,8 @@ from napari_eprimg.reading.step_lights import STEPS, Progressed, step_states, st
 __all__ = ["ReadingState"]
 
 _STUDY_FILE = "study.toml"
+_ONE_SERIES = (Role.MR_PRE, Role.CT)
+"""Roles that one series plays; the others are played once per session."""
 
 
 class ReadingState:
@@ -101,8 +104,8 @@ class ReadingState:
             return {}
         roles = {e.key: e.role for e in self._plan.index.series}
         for key, role in self._roles.items():
-            if role in SINGLE_ROLES:
-                roles |= {k: Role.UNUSED for k, r in roles.items() if r == role and k != key}
+            taken = {k: Role.UNUSED for k, r in roles.items() if r == role and k != key}
+            roles |= {k: r for k, r in taken.items() if self._excludes(role, key, k)}
             roles[key] = role
         return roles
 
@@ -205,7 +208,8 @@ class ReadingState:
         key : str
             Key of the series.
         role : Role
-            A role that one series plays is taken from the series that had it.
+            A role that one series plays is taken from the series that had it; MR after the agent
+            and PET are taken from a series of the same session only.
 
         Raises
         ------
@@ -222,10 +226,10 @@ class ReadingState:
         if self.roles[key] == role:
             return
         roles = self.roles
-        if role in SINGLE_ROLES:
-            for other, theirs in roles.items():
-                if theirs == role and self._roles.get(other) == role:
-                    self._roles[other] = Role.UNUSED
+        for other, theirs in roles.items():
+            given = theirs == role and self._roles.get(other) == role
+            if given and self._excludes(role, key, other):
+                self._roles[other] = Role.UNUSED
         self._roles[key] = Role(role)
         self._stale_from(Step.CHECK)
 
@@ -299,17 +303,20 @@ class ReadingState:
     def _study_file(self) -> StudyFile:
         """Everything that was said about the study, as if it stood in one study file."""
         own = self._plan.study_file if self._plan is not None else StudyFile()
-        roles = {**own.roles, **self._roles}
-        spoken = StudyFile(
-            own.pseudonym,
-            roles,
-            dict(self._entered),
-            own.masks,
-            _STUDY_FILE,
-            own.agent,
-            own.maps,
-        )
+        # A role that is given to one series is taken from those that are not named.
+        several = {k: r for k, r in self.roles.items() if r in POINT_ROLES}
+        several = {k: r for k, r in several.items() if r in self._roles.values()}
+        roles = {**own.roles, **several, **self._roles}
+        spoken = replace(own, roles=roles, entered=dict(self._entered), source=_STUDY_FILE)
         return spoken if spoken.to_content() else replace(spoken, source="")
+
+    def _excludes(self, role: Role, key: str, other: str) -> bool:
+        """Tell whether two series cannot play a role together."""
+        if role not in POINT_ROLES:
+            return role in _ONE_SERIES
+        series = self._plan.index.series if self._plan is not None else ()
+        found = [e for e in series if e.key in (key, other)]
+        return any(e.instant is None for e in found) or len({e.study_uid for e in found}) < 2
 
     def _said_more(self) -> bool:
         """Tell whether the user said something that the plan does not hold."""

@@ -115,7 +115,7 @@ def study_file_text(study_file: StudyFile) -> str:
     lines = []
     if "pseudonym" in content:
         lines.append(f"pseudonym = {_value(content['pseudonym'])}")
-    for name in ("roles", "injection", "patient", "spect", "agent"):
+    for name in ("roles", "primary", "instants", "injection", "patient", "spect", "agent"):
         if name in content:
             lines += ["", f"[{name}]", *_pairs(content[name])]
     for mask in content.get("masks", []):

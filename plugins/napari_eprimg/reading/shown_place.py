@@ -11,6 +11,8 @@ __all__ = ["known_names", "shown_place"]
 
 _SERIES_KEYS = ("pet", "ct", "mr_pre", "mr_post")
 """Keys that eprimg itself gives to series; they name nobody."""
+_FURTHER = re.compile(r"(?:pet|ct|mr_post)_\d+")
+"""Keys of further time points."""
 
 _TAG = re.compile(r"(?:\w+ )?\([0-9A-Fa-f]{4},[0-9A-Fa-fx]{4}\)")
 _SETTING = re.compile(r"(?:study\.toml|settings|roles|stratify|segment|register)\b[^/\\]*")
@@ -35,7 +37,7 @@ def shown_place(place: str, known: Iterable[str]) -> str:
     if _SETTING.fullmatch(place):
         return place
     parts = [part.strip() for part in place.split(",")]
-    if place and all(part in names for part in parts):
+    if place and all(part in names or _FURTHER.fullmatch(part) for part in parts):
         return place
     return ", ".join(dict.fromkeys(_TAG.findall(place)))
 

@@ -34,6 +34,10 @@ _UPPER_FIRST = ("suvbw", "pid_per_kg", "dr2star", "r2star_post", "r2star_pre")
 _MIDDLE = 50
 
 
+def _is_map(layer: Image) -> bool:
+    return layer_facts(layer).get("role") == "map" and "key" in layer_facts(layer)
+
+
 def colour_table(name: str, *, fading: bool) -> Colormap:
     """Return a colour map.
 
@@ -251,8 +255,11 @@ class FusionBar(QWidget):
             for layer in self._ours()
             if (facts := layer_facts(layer)).get("aligned") and "key" in facts
         }
-        series = [k for k in keys if k not in _UPPER_FIRST]
+        of_maps = {layer_facts(each)["key"] for each in self._ours() if _is_map(each)}
+        series = [k for k in keys if k not in of_maps]
+        # Maps of further time points come after those of the primary one.
         maps = [k for k in _UPPER_FIRST if k in keys]
+        maps += [k for k in keys if k in of_maps and k not in maps]
         _fill(self.lower, {k: keys[k] for k in [*series, *reversed(maps)]}, self._chosen[0])
         _fill(self.upper, {k: keys[k] for k in [*maps, *series[1:]]}, self._chosen[1])
         for widget in (self.colours, self.slider):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -46,6 +47,10 @@ _NOTE: Final = (
     "Take numbers from the lesion table or from the maps on disk."
 )
 _NOT_ALIGNED: Final = " (not aligned)"
+_OVER_TIME: Final = ("uptake_auc", "uptake_retention")
+_FURTHER: Final = re.compile(r"\w+_\d+")
+"""Maps of further time points, e.g. ``suvbw_2``."""
+
 _MAPS: Final = ("r2star_pre", "r2star_post", "dr2star", "pid_per_kg", "suvbw")
 _COLOURS: Final = {
     "r2star": "magma",
@@ -250,8 +255,15 @@ def _meaning(series: Series) -> tuple[Quantity, str]:
     return kind, f"{kind.name}{echo} [{kind.unit.text}]"
 
 
+def _map_keys(case: Case) -> tuple[str, ...]:
+    """Order the maps from bottom to top: further time points lie below the primary one."""
+    known = {**case.maps, **case.registered}
+    further = [k for k in known if _FURTHER.fullmatch(k) and k.rsplit("_", 1)[0] in _MAPS]
+    return (*(k for k in _OVER_TIME if k in known), *sorted(further), *_MAPS)
+
+
 def _map_layers(case: Case, reference: Grid, target: DisplayGrid) -> Iterator[LayerSpec]:
-    for key in _MAPS:
+    for key in _map_keys(case):
         values = case.registered.get(key)
         aligned = values is not None
         if values is None:

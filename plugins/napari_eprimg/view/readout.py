@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,8 @@ __all__ = ["OUTSIDE", "PointReader", "ReadOut", "ValueAt"]
 OUTSIDE = "outside"
 """Shown for a point that the grid of a map does not reach."""
 
-_ORDER = ("suvbw", "pid_per_kg", "dr2star", "r2star_post", "r2star_pre")
+_OVER_TIME = ("uptake_retention", "uptake_auc")
+_ORDER = ("suvbw", "pid_per_kg", "dr2star", "r2star_post", "r2star_pre", *_OVER_TIME)
 _FAR = 0.1
 """From this part on, the carried value is told beside the voxel's own."""
 
@@ -190,9 +192,9 @@ class PointReader:
         found = [
             self._of_map(key, values)
             for key, values in {**case.registered, **case.maps}.items()
-            if key in _ORDER
+            if _plain(key) in _ORDER
         ]
-        found.sort(key=lambda source: _ORDER.index(source.key))
+        found.sort(key=lambda source: (_ORDER.index(_plain(source.key)), source.key))
         for series in case.study.series:
             made = any(series.key in m.sources for m in case.maps.values())
             if series.role in ("mr_pre", "mr_post", "pet") and not (series.role == "pet" and made):
@@ -200,8 +202,11 @@ class PointReader:
         return found
 
     def _of_map(self, key: str, values: QuantityMap) -> _Source:
-        phase = _PHASE.get(key.rpartition("_")[2], "")
+        plain = _plain(key)
+        phase = _PHASE.get(plain.rpartition("_")[2], "")
         name = f"{values.quantity.name} {phase}".strip()
+        if plain != key and values.sources:
+            name += f" ({values.sources[0]})"
         # A change has two sources and lives on the reference grid only.
         source = values.sources[0] if len(values.sources) == 1 else ""
         way, bend = self._way(source, values.grid)
@@ -216,9 +221,10 @@ class PointReader:
         kind = quantity("signal")
         if series.role == "pet" and isinstance(series.pixels, Volume):
             kind = series.pixels.quantity
-        phase = _PHASE.get(series.key.rpartition("_")[2], "")
+        plain = _plain(series.key)
+        name = f"{kind.name} {_PHASE.get(plain.rpartition('_')[2], '')}".strip()
+        name += f" ({series.key})" if plain != series.key else ""
         way, bend = self._way(series.key, series.grid)
-        name = f"{kind.name} {phase}".strip()
         return _Source(series.key, name, kind, first_echo(series), way, bend, None)
 
     def _way(
@@ -230,6 +236,11 @@ class PointReader:
         if transform is None:
             return None, None
         return _to_index(grid, transform.matrix), transform.displacement
+
+
+def _plain(key: str) -> str:
+    """Name of a map or series without the number of a further time point."""
+    return re.sub(r"_\d+$", "", key)
 
 
 def _to_index(grid: Grid, matrix: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
