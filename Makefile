@@ -120,6 +120,7 @@ validate: $(VENV)/installed-bench
 	$(BIN)/python -m tests.validation.phantom_page
 	$(BIN)/python -m tests.validation.fat_water_page
 	$(BIN)/python -m tests.validation.field_gradient_page
+	$(BIN)/python -m tests.validation.segmentation_page
 	$(BIN)/python -m tests.validation.partial_volume_page
 	$(BIN)/python -m tests.validation.kinetics_page
 	$(BIN)/python -m tests.validation.suv_page

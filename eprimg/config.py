@@ -27,6 +27,7 @@ from eprimg._settings_numbers import (
     TimePointsConfig,
     UptakeConfig,
 )
+from eprimg._settings_segment import SegmentConfig
 from eprimg.errors import ConfigError, raise_faults
 
 __all__ = [
@@ -97,21 +98,6 @@ class RegisterConfig:
             *("mr_post", "pet"),
             *(f"{role}_{n}" for role in ("mr_post", "pet") for n in range(2, 10)),
         ),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentConfig:
-    """How candidate regions are found when no mask was given."""
-
-    engine: str = setting("threshold", "entry point of the segmenter")
-    rule: str = setting("percent-of-max", "threshold rule", choices=("percent-of-max", "fixed"))
-    percent: float = setting(41.0, "percent of the maximum SUVbw", low=1.0, high=99.0)
-    suvbw: float = setting(4.0, "fixed SUVbw threshold", low=0.0)
-    minimum_volume_ml: float = setting(0.5, "smaller components are dropped", low=0.0)
-    maximum_candidates: int = setting(50, "more components than this are refused", low=1)
-    accept_candidates: bool = setting(
-        False, "treat automatic regions as confirmed, so that they get tiers"
     )
 
 

@@ -12,6 +12,7 @@ def test_own_engines_are_declared_and_available() -> None:
     found = {(e.kind, e.name): e for e in registry.engines()}
     for own in (
         ("registrar", "simpleitk-rigid"),
+        ("segmenter", "pet"),
         ("segmenter", "threshold"),
         ("tier rule", "fixed"),
         ("tier rule", "cohort-median"),

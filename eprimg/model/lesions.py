@@ -16,7 +16,25 @@ from eprimg.model.grid import Grid
 from eprimg.model.tiers import Objection, Tier
 from eprimg.model.volume import read_only
 
-__all__ = ["LesionSet", "Measurement", "Region", "RegionRole", "RegionSource"]
+__all__ = [
+    "BELOW_RESOLUTION",
+    "NO_OUTLINE",
+    "PART_OUTLINED",
+    "LesionSet",
+    "Measurement",
+    "Region",
+    "RegionRole",
+    "RegionSource",
+]
+
+BELOW_RESOLUTION = "below the resolution of the PET"
+"""How the note of a region begins whose volume is that of the blur: its volume is not stated."""
+
+NO_OUTLINE = "not outlined:"
+"""How the note of a candidate begins that has the voxels of the search and no outline."""
+
+PART_OUTLINED = "outlined in part:"
+"""How the note of a candidate begins whose outline leaves much of what was found outside."""
 
 
 _FURTHER = re.compile(r"^(mr_post|pet|registered)_\d+(-mr_pre)?$")

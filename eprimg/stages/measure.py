@@ -11,7 +11,7 @@ from eprimg.config import Config
 from eprimg.kernels.label_boxes import label_changes
 from eprimg.kernels.partial_volume import RecoveryRecord
 from eprimg.model.case import StageResult
-from eprimg.model.lesions import LesionSet, Measurement, Region, RegionRole
+from eprimg.model.lesions import BELOW_RESOLUTION, LesionSet, Measurement, Region, RegionRole
 from eprimg.model.maps import QuantityMap
 from eprimg.model.plasma import PlasmaInput
 from eprimg.model.relaxivity import RelaxivityModel
@@ -300,19 +300,25 @@ def _drawn(carried: Mapping[str, LesionSet], lesions: LesionSet, reference: Seri
 def _measure_volume(
     numbers: dict[int, list[Measurement]], regions: RegionVoxels, reference: Series
 ) -> None:
+    withheld = {
+        r.id
+        for r in regions.lesions.regions
+        if any(note.startswith(BELOW_RESOLUTION) for note in r.notes)
+    }
     for number, measured in numbers.items():
         n = regions.count(number)
+        note = f"{BELOW_RESOLUTION}: not stated" if number in withheld else ""
         measured.append(
             Measurement(
                 "volume",
                 "volume",
                 "reference",
-                n * regions.lesions.grid.voxel_volume_ml if n else float("nan"),
+                n * regions.lesions.grid.voxel_volume_ml if n and not note else float("nan"),
                 float("nan"),
                 "none: depends on who drew the outline",
                 n,
                 f"reference grid ({reference.key})",
-                note="" if n else "no voxel on the reference grid",
+                note=note if n else "no voxel on the reference grid",
             )
         )
 

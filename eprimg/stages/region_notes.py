@@ -12,7 +12,14 @@ from scipy import ndimage
 from eprimg.config import Config
 from eprimg.kernels.label_boxes import widened_box
 from eprimg.model.case import Finding, Severity
-from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.model.lesions import (
+    BELOW_RESOLUTION,
+    NO_OUTLINE,
+    PART_OUTLINED,
+    LesionSet,
+    Region,
+    RegionRole,
+)
 from eprimg.stages.noise_floor import VoxelDoubts
 from eprimg.stages.protocol_mr import FIRST_ECHO_PRODUCT
 from eprimg.stages.region_voxels import RegionVoxels
@@ -118,7 +125,9 @@ def note_regions(
             regions.append(region)
             continue
         if region.id in wanted:
-            notes: list[str] = []
+            # what the segmenter said of its outline stays
+            said = (BELOW_RESOLUTION, NO_OUTLINE, PART_OUTLINED)
+            notes = [n for n in region.notes if n.startswith(said)]
             for name, each in sets.items():
                 notes += _edge_notes(region, each, name, here, config)
             if region.role == RegionRole.LESION:

@@ -16,7 +16,7 @@ from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Series, Study
 from eprimg.model.transform import Registration, Transform
-from eprimg.registry import load_engine
+from eprimg.stages.candidates import find_candidates
 from eprimg.stages.carry import carry_labels, fingerprints, reference_series, transform_to
 from eprimg.stages.model_regions import model_regions
 
@@ -331,11 +331,17 @@ def _add_candidates(
         )
         return
     try:
-        engine = load_engine("segmenter", config.segment.engine)(config.segment)
-        found: LesionSet = engine.segment(suvbw)
+        found, noticed = find_candidates(
+            suvbw,
+            series,
+            config.segment,
+            organs=_organs(merge, reference.grid),
+            transform=transform,
+        )
     except EprimgError as error:
         merge.findings.append(Finding.from_error(error, series.key))
         return
+    merge.findings += noticed
     on_reference = found.labels
     if series.key != reference.key:
         on_reference = carry_labels(found.labels, found.grid, reference.grid, transform)
@@ -376,6 +382,12 @@ def _add_candidates(
             "until a person confirms them (--accept-candidates, or a mask)."
         )
     merge.note("I_CANDIDATES", Severity.INFO, series.key, text)
+
+
+def _organs(merge: _Merge, grid: Grid) -> LesionSet | None:
+    """Return the reference regions and excluded parts so far, on the reference grid."""
+    organs = tuple(r for r in merge.regions if r.role != RegionRole.LESION)
+    return LesionSet(merge.labels.copy(), grid, organs) if organs else None
 
 
 def _without_organs(

@@ -17,7 +17,7 @@ from eprimg.kernels.confidence import (
     wcv_from_repeatability_coefficient,
 )
 from eprimg.kernels.cutoffs import assign_tier
-from eprimg.model.lesions import Measurement, Region, RegionSource
+from eprimg.model.lesions import BELOW_RESOLUTION, Measurement, Region, RegionSource
 from eprimg.model.tiers import (
     INDETERMINATE,
     JUDGED_SOURCES,
@@ -237,7 +237,11 @@ def not_tiered(scheme: TierScheme, reason: str) -> Tier:
 def _too_small_for_pet(region: Region, scheme: TierScheme, config: StratifyConfig) -> str:
     """Say why partial volume forbids a tier: the number would be wrong with high confidence."""
     volume = region.measurement("volume", "volume")
-    if scheme.applies_to != "pet" or volume is None or not volume.value > 0:
+    if scheme.applies_to != "pet" or volume is None:
+        return ""
+    if any(note.startswith(BELOW_RESOLUTION) for note in region.notes):
+        return f"{BELOW_RESOLUTION}: partial volume, not uptake, rules the number"
+    if not volume.value > 0:
         return ""
     diameter_mm = 10.0 * (6.0 * volume.value / math.pi) ** (1.0 / 3.0)
     if diameter_mm >= config.smallest_pet_lesion_mm:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.model.lesions import BELOW_RESOLUTION, LesionSet, Region, RegionRole
 from eprimg.model.study import Role
 from eprimg.stages.measure import measure
 from eprimg.stages.quantify import quantify
@@ -152,3 +152,26 @@ def test_an_excluded_region_keeps_its_id_and_the_reason(scene):
     assert out.notes == ("excluded: artefact",)
     assert (out.measurements, out.tiers, out.objections) == ((), (), ())
     assert exclude_region(lesion, "").notes == ("excluded without a reason",)
+
+
+def test_a_lesion_below_the_resolution_keeps_the_note_and_gets_no_volume(scene):
+    base = scene.region_set()
+    said = f"{BELOW_RESOLUTION}: it seems 9 mm wide"
+    marked = tuple(
+        replace(r, notes=(said, "another word")) if r.name == "lesion" else r for r in base.regions
+    )
+    study, registrations = scene.study(), scene.registrations()
+    made = quantify(study, registrations, scene.config).value
+    result = measure(
+        study, registrations, made.maps, made.registered, base.with_regions(marked), scene.config
+    )
+    (lesion,) = result.value.lesions.lesions
+    assert lesion.notes == (said,)
+    volume = lesion.measurement("volume", "volume")
+    assert np.isnan(volume.value)
+    assert volume.note == f"{BELOW_RESOLUTION}: not stated"
+    assert volume.n_voxels == 100
+    # maximum and the rest are measured as ever: 12000 Bq/mL at every voxel
+    assert lesion.measurement("suvbw", "max", "pet").value > 0
+    liver = next(r for r in result.value.lesions.regions if r.name == "liver")
+    assert liver.measurement("volume", "volume").value > 0

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eprimg.config import StratifyConfig
-from eprimg.model.lesions import Measurement, Region, RegionRole, RegionSource
+from eprimg.model.lesions import (
+    BELOW_RESOLUTION,
+    Measurement,
+    Region,
+    RegionRole,
+    RegionSource,
+)
 from eprimg.model.tiers import INDETERMINATE, NOT_TIERED, Objection, TierScheme
 from eprimg.stages.tiers_lesion import at_most, lesion_tier
 
@@ -248,3 +254,15 @@ def test_tiers_rise_with_the_value(first, second):
     assert sum(a.probabilities.values()) == pytest.approx(1.0)
     assert a.probabilities["low"] >= b.probabilities["low"] - 1e-12
     assert a.probabilities["high"] <= b.probabilities["high"] + 1e-12
+
+
+def test_below_the_resolution_there_is_no_pet_tier_although_no_volume_is_known():
+    volume = Measurement(
+        "volume", "volume", "reference", float("nan"), float("nan"), "none", 8, "grid"
+    )
+    plain = lesion(uptake(30.0, error=0.1), volume)
+    assert lesion_tier(plain, PET, PET.edges, "", "89Zr", StratifyConfig()).label != NOT_TIERED
+    marked = replace(plain, notes=(f"{BELOW_RESOLUTION}: it seems 9 mm wide",))
+    tier = lesion_tier(marked, PET, PET.edges, "", "89Zr", StratifyConfig())
+    assert tier.label == NOT_TIERED
+    assert tier.reason.startswith(BELOW_RESOLUTION)

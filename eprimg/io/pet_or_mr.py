@@ -1,0 +1,196 @@
+"""One PET or MR volume for people who want just its regions (``eprimg segment``)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from pydicom import dcmread
+
+from eprimg.config import Config
+from eprimg.errors import EprimgError, InputError
+from eprimg.io.index import scan
+from eprimg.io.index_nifti import is_nifti
+from eprimg.io.pet_checks import ENHANCED_PET
+from eprimg.io.read_nifti import read_nifti_volume
+from eprimg.io.sidecar import nifti_stem, read_side_car
+from eprimg.io.single import read_activity, read_echoes
+from eprimg.io.stack import stack_instances
+from eprimg.io.study_plan import counting
+from eprimg.model.case import Finding, Severity, StageResult
+from eprimg.model.study import Role, Series, Study, Timepoint
+from eprimg.model.volume import Volume
+from eprimg.quantities import quantity
+
+__all__ = ["read_pet_or_mr"]
+
+Progress = Callable[[str, float], None]
+
+_PET_KEYS = ("TracerName", "TracerRadionuclide", "InjectedRadioactivity")
+_MR_KEYS = ("EchoTime", "EchoTimes", "MagneticFieldStrength", "RepetitionTime")
+
+
+def read_pet_or_mr(
+    path: Path | str,
+    *,
+    modality: str = "auto",
+    unit: str = "",
+    series: str = "",
+    study_file: Path | str | None = None,
+    config: Config | None = None,
+    prefer: str = "pet",
+    progress: Progress | None = None,
+) -> StageResult[Study]:
+    """Read one PET or MR volume as a study of its own.
+
+    Parameters
+    ----------
+    path : Path
+        DICOM folder, or NIfTI file or folder.
+    modality : {"auto", "pet", "mr"}
+        What to read; auto asks the headers and side-cars.
+    unit : {"", "suvbw", "activity"}
+        Unit of a PET NIfTI without a side-car; empty when nobody knows.
+    series : str
+        Key of the series when there are several.
+    study_file : Path, optional
+        ``study.toml`` with injection and patient facts.
+    config : Config, optional
+        Settings.
+    prefer : {"pet", "mr"}
+        What a NIfTI without a side-car is taken for, with a finding, when `modality` is auto.
+    progress : callable, optional
+        Called with words and the finished share.
+
+    Returns
+    -------
+    StageResult of Study
+        With one series: role ``pet``, or ``mr_pre`` (whether an agent was there is not known).
+        The quantity of a PET without a side-car is as `unit` says, else activity.
+
+    Raises
+    ------
+    EprimgError
+        ``E_EMPTY``, ``E_NO_SERIES``, ``E_NII_...`` and the codes of `read_activity` and
+        `read_echoes`.
+    """
+    path, config = Path(path), config or Config()
+    if not path.exists():
+        raise InputError(
+            "there is no such folder or file", code="E_EMPTY", where=path.name, value=str(path)
+        )
+    findings: list[Finding] = []
+    if path.is_file() and is_nifti(path):
+        kind, known = _kind_of(path, "pet" if unit and modality == "auto" else modality)
+        if not kind:
+            kind = prefer
+            findings.append(
+                Finding(
+                    "W_SEG_MODALITY",
+                    Severity.WARNING,
+                    path.name,
+                    f"There is no side-car that says whether this is PET or MR: it is taken as "
+                    f"{kind.upper()}, and its values have no unit.",
+                )
+            )
+        if kind == "pet" and known and not unit:
+            try:
+                return read_activity(path, study_file=study_file, config=config, progress=progress)
+            except EprimgError as error:  # the side-car is not enough for SUV: activity will do
+                findings.append(Finding.from_error(error, path.name))
+        return StageResult(_plain_study(path, kind, unit), tuple(findings))
+    if modality == "auto":
+        index = scan(path, progress=counting(progress))
+        has_pet = any(e.role == Role.PET for e in index.series)
+        kind = "pet" if has_pet or not any(e.modality == "MR" for e in index.series) else "mr"
+        chosen = next((e for e in index.series if series in (e.key, *e.series_uids)), None)
+        if series and chosen is not None:
+            kind = "pet" if chosen.role == Role.PET or chosen.modality == "PT" else "mr"
+    else:
+        kind = modality
+    if kind == "pet":
+        try:
+            return read_activity(
+                path, series=series, study_file=study_file, config=config, progress=progress
+            )
+        except EprimgError as error:
+            return _without_suv(path, series, config, error)
+    return read_echoes(path, series=series, config=config, progress=progress)
+
+
+def _without_suv(path: Path, series: str, config: Config, error: EprimgError) -> StageResult[Study]:
+    """Read a PET stack in Bq/mL when nothing is wrong with it but what SUV needs; else refuse."""
+    faults = error.faults or (error,)
+    entries = [
+        e
+        for e in scan(path).series
+        if e.role == Role.PET and e.instances and (not series or series in (e.key, *e.series_uids))
+    ]
+    if not all(f.code.split("_")[1] == "SUV" for f in faults) or len(entries) != 1:
+        raise error
+    (entry,) = entries
+    first = entry.instances[0]
+    if any(i.sop_class in ENHANCED_PET or i.frame is not None for i in entry.instances):
+        raise error
+    units = dcmread(first.path, stop_before_pixels=True, specific_tags=["Units"]).get("Units")
+    if units != "BQML":  # counts, or SUV of a kind that the faults leave open
+        raise error
+    stacked = stack_instances(
+        entry.instances, position_tolerance_mm=config.read.position_tolerance_mm, what="PET"
+    )
+    made = Series(
+        key="pet",
+        role=Role.PET,
+        pixels=Volume(stacked.pixels, stacked.grid, quantity("activity")),
+        acquisition=None,
+        description=entry.description,
+        source_uid=next(iter(entry.series_uids), ""),
+        source_hash=stacked.sha256,
+        study_uid=entry.study_uid,
+        n_files=entry.n_files,
+    )
+    study = Study("P-unnamed", (Timepoint("pet", None, (made,)),), input_hash=made.source_hash)
+    said = tuple(Finding.from_error(f, entry.key) for f in faults)
+    return StageResult(study, (*stacked.findings, *said))
+
+
+def _kind_of(path: Path, modality: str) -> tuple[str, bool]:
+    """Tell PET from MR by what was said or by the side-car; whether PET facts are there."""
+    car = read_side_car(path)
+    said = str(car.get("Modality", "")).upper()
+    pet = said in ("PT", "PET") or any(k in car for k in _PET_KEYS)
+    if modality != "auto":
+        return modality, pet
+    if pet:
+        return "pet", True
+    return ("mr" if said in ("MR", "MRI") or any(k in car for k in _MR_KEYS) else ""), False
+
+
+def _plain_study(path: Path, kind: str, unit: str) -> Study:
+    key = "signal" if kind == "mr" else unit or "activity"
+    volume = read_nifti_volume(path, key)
+    data = volume.data
+    if data.ndim == 4 and (kind == "mr" or data.shape[3] == 1):
+        data = data[..., 0]  # the first echo: its contrast shows the anatomy best
+    if data.ndim != 3:
+        raise InputError(
+            "the volume holds several frames (dynamic); they are never merged",
+            code="E_PET_FRAMES",
+            where=path.name,
+            value=volume.data.shape,
+            action="give one static frame",
+        )
+    data = np.ascontiguousarray(data)
+    role = Role.MR_PRE if kind == "mr" else Role.PET
+    made = Series(
+        key=kind,
+        role=role,
+        pixels=Volume(data, volume.grid, volume.quantity),
+        acquisition=None,
+        description=nifti_stem(path),
+        source_hash=hashlib.sha256(data.data).hexdigest(),
+        n_files=1,
+    )
+    return Study("P-unnamed", (Timepoint(kind, None, (made,)),), input_hash=made.source_hash)

@@ -1,0 +1,295 @@
+"""Regions of one series alone: PET by the engine of the settings, MR from clicks."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eprimg.config import SegmentConfig
+from eprimg.errors import EngineUnavailable, InputError
+from eprimg.kernels.peak import suv_peak
+from eprimg.model.case import Finding, Severity
+from eprimg.model.grid import Grid
+from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
+from eprimg.model.maps import QuantityMap
+from eprimg.model.study import Series
+from eprimg.stages.candidates import find_candidates
+
+__all__ = ["CLICK_METHODS", "SingleRegions", "seed_indices", "segment_mr", "segment_pet"]
+
+CLICK_METHODS = ("random-walker", "grow-cut", "gradient-watershed")
+"""Methods for a click on MR; ``gradient-watershed`` is one of PET as well."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class SingleRegions:
+    """Regions of one series.
+
+    Parameters
+    ----------
+    lesions : LesionSet
+        Regions on the grid of the series; none when nothing was found.
+    rows : tuple of Mapping
+        One per region and per candidate that was left out or failed.
+    findings : tuple of Finding
+        What was noticed.
+    """
+
+    lesions: LesionSet
+    rows: tuple[Mapping[str, Any], ...]
+    findings: tuple[Finding, ...] = ()
+
+
+def seed_indices(
+    grid: Grid, seeds_lps_mm: Sequence[Sequence[float]]
+) -> tuple[tuple[int, int, int], ...]:
+    """Bring points of the patient to voxels.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the series.
+    seeds_lps_mm : sequence of (x, y, z)
+        Points in LPS mm.
+
+    Returns
+    -------
+    tuple of (int, int, int)
+        Nearest voxels (k, j, i).
+
+    Raises
+    ------
+    InputError
+        ``E_SEG_SEED`` for a point outside the volume.
+    """
+    found = []
+    for seed in seeds_lps_mm:
+        index = np.rint(grid.lps_mm_to_index(np.asarray(seed, dtype=np.float64)))
+        if not all(0 <= c < n for c, n in zip(index, grid.shape, strict=True)):
+            corners = grid.index_to_lps_mm([(0, 0, 0), [n - 1 for n in grid.shape]])
+            low, high = corners.min(axis=0), corners.max(axis=0)
+            raise InputError(
+                "the seed lies outside the volume",
+                code="E_SEG_SEED",
+                where="--seed",
+                value=tuple(float(c) for c in seed),
+                action="seeds are x,y,z in LPS mm; the volume runs from "
+                f"{', '.join(f'{c:.0f}' for c in low)} to {', '.join(f'{c:.0f}' for c in high)}",
+            )
+        k, j, i = (int(c) for c in index)
+        found.append((k, j, i))
+    return tuple(found)
+
+
+def segment_pet(
+    values: QuantityMap,
+    series: Series,
+    config: SegmentConfig,
+    *,
+    seeds: tuple[tuple[int, int, int], ...] = (),
+    organs: LesionSet | None = None,
+) -> SingleRegions:
+    """Find or outline lesions on one PET map.
+
+    Parameters
+    ----------
+    values : QuantityMap
+        SUVbw, or activity for methods that need no SUV.
+    series : Series
+        The series that it was made from.
+    config : SegmentConfig
+        Settings.
+    seeds : tuple of (int, int, int)
+        Voxels (k, j, i); all candidates are looked for when there are none.
+    organs : LesionSet, optional
+        Reference regions in the same frame of reference.
+
+    Returns
+    -------
+    SingleRegions
+        Candidates with max, peak and mean, and what was left out.
+
+    Raises
+    ------
+    EprimgError
+        What the engine refuses.
+    """
+    found, findings = find_candidates(values, series, config, organs=organs, seeds=seeds)
+    outlines = found.settings.get("outlines_of_candidates", {})
+    known = outlines if isinstance(outlines, Mapping) else {}
+    rows = [_row(values, found, r, known.get(r.name, {}), config.method) for r in found.regions]
+    removed = found.settings.get("removed", ())
+    for each in removed if isinstance(removed, tuple) else ():
+        failed = bool(seeds) and each["reason"] != "removed by a person"
+        x, y, z = each["centre_lps_mm"]
+        if failed:
+            text = f"{each['name']}: {each['reason']}."
+            findings.append(Finding("W_SEG_FAILED", Severity.WARNING, series.key, text))
+        rows.append(
+            {
+                "name": each["name"],
+                "status": "failed" if failed else "left out",
+                "method": config.method,
+                "centre_x_lps_mm": x,
+                "centre_y_lps_mm": y,
+                "centre_z_lps_mm": z,
+                "volume_ml": math.nan if failed else each["volume_ml"],
+                "note": each["reason"],
+            }
+        )
+    return SingleRegions(found, tuple(rows), tuple(findings))
+
+
+def segment_mr(
+    values: npt.NDArray[np.floating[Any]],
+    grid: Grid,
+    seeds: Sequence[tuple[int, int, int]],
+    *,
+    method: str = "",
+    background: Sequence[tuple[int, int, int]] = (),
+    diameter_mm: float | None = None,
+) -> SingleRegions:
+    """Outline lesions on MR from one click each.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (k, j, i)
+        Signal.
+    grid : Grid
+        Where the voxels lie.
+    seeds : sequence of (int, int, int)
+        One voxel (k, j, i) per lesion.
+    method : str
+        One of `CLICK_METHODS`; that of the kernel when empty.
+    background : sequence of (int, int, int)
+        Voxels that are no lesion.
+    diameter_mm : float, optional
+        Rough diameter.
+
+    Returns
+    -------
+    SingleRegions
+        Candidates in the order of the seeds.
+
+    Raises
+    ------
+    InputError
+        ``E_SEG_CLICK`` without a seed.
+    EngineUnavailable
+        ``E_SEG_CLICK`` when the click methods are not installed.
+    """
+    if not seeds:
+        raise InputError(
+            "an MR volume is segmented from a click: there is no seed",
+            code="E_SEG_CLICK",
+            where="--seed",
+            action="give --seed x,y,z (LPS mm) inside the lesion",
+        )
+    try:
+        click: Any = importlib.import_module("eprimg.kernels.click")
+    except ImportError as error:
+        raise EngineUnavailable(
+            f"the click methods for MR cannot be used here: {error}",
+            code="E_SEG_CLICK",
+            where="eprimg.kernels.click",
+            action="install a version of eprimg that has them",
+        ) from error
+    chosen = {"method": method} if method else {}
+    default = inspect.signature(click.click_segment).parameters.get("method")
+    name_of_method = method or str(getattr(default, "default", "") or "click")
+    labels = np.zeros(grid.shape, dtype=np.int32)
+    regions, rows, findings = [], [], []
+    for number, seed in enumerate(seeds, start=1):
+        made = click.click_segment(
+            values,
+            grid.spacing_mm,
+            seed,
+            background_index=tuple(background),
+            diameter_mm=diameter_mm,
+            **chosen,
+        )
+        name = f"candidate-{number}"
+        mask = np.asarray(getattr(made, "mask", made), dtype=np.bool_) & (labels == 0)
+        note = str(getattr(made, "refused", "") or "")
+        row: dict[str, Any] = {"name": name, "method": name_of_method, "unit": "arbitrary"}
+        if note or not mask.any():
+            note = note or "nothing was found that another region does not hold"
+            text = f"{name}: {note}."
+            findings.append(Finding("W_SEG_FAILED", Severity.WARNING, name, text))
+            rows.append({**row, "status": "failed", "note": note})
+            continue
+        labels[mask] = number
+        doubt = str(getattr(made, "doubt", "") or "")
+        regions.append(
+            Region(
+                number,
+                name,
+                RegionRole.LESION,
+                RegionSource.CANDIDATE,
+                notes=(doubt,) if doubt else (),
+            )
+        )
+        rows.append({**row, **_measured(values, grid, mask), "id": number, "note": doubt})
+    found = LesionSet(labels, grid, tuple(regions), "click")
+    return SingleRegions(found, tuple(rows), tuple(findings))
+
+
+def _measured(values: npt.NDArray[Any], grid: Grid, mask: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    inside = values[mask].astype(np.float64)
+    x, y, z = grid.index_to_lps_mm(np.argwhere(mask).mean(axis=0))
+    volume = inside.size * grid.voxel_volume_ml
+    return {
+        "status": "candidate",
+        "centre_x_lps_mm": float(x),
+        "centre_y_lps_mm": float(y),
+        "centre_z_lps_mm": float(z),
+        "n_voxels": int(inside.size),
+        "volume_ml": volume,
+        "equivalent_diameter_mm": float((6000.0 * volume / math.pi) ** (1.0 / 3.0)),
+        "max": float(inside.max()),
+        "mean": float(inside.mean()),
+    }
+
+
+def _row(
+    values: QuantityMap,
+    found: LesionSet,
+    region: Region,
+    outline: Mapping[str, Any],
+    method: str,
+) -> dict[str, Any]:
+    mask = np.asarray(found.labels == region.id)
+    usable = mask & values.valid
+    row = _measured(values.values, values.grid, usable if usable.any() else mask)
+    peak = suv_peak(
+        values.values, mask.astype(np.int32), values.grid.spacing_mm, valid=values.valid
+    )
+    row.update(
+        id=region.id,
+        name=region.name,
+        method=outline.get("method", method),
+        n_voxels=int(np.count_nonzero(mask)),
+        unit=values.quantity.unit.text,
+        peak=float(peak.peak[0]),
+        note="; ".join(region.notes),
+    )
+    if "threshold" in outline:
+        row.update({k: outline[k] for k in _OUTLINE_KEYS})
+    return row
+
+
+_OUTLINE_KEYS = (
+    "volume_ml",
+    "equivalent_diameter_mm",
+    "threshold",
+    "background",
+    "below_resolution",
+    "clipped",
+)

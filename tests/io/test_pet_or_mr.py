@@ -1,0 +1,89 @@
+"""PET or MR: by headers and side-cars, else by what was said, else with a finding."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from eprimg.errors import EprimgError, InputError
+from eprimg.io.pet_or_mr import read_pet_or_mr
+from eprimg.model.study import Role
+
+
+def stored(folder: Path, car: dict | None = None, *, shape=(5, 4, 3), name="volume") -> Path:
+    path = folder / f"{name}.nii.gz"
+    values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    image = nib.Nifti1Image(values, np.diag([2.0, 3.0, 4.0, 1.0]))
+    image.header.set_xyzt_units("mm")
+    nib.save(image, path)
+    if car is not None:
+        (folder / f"{name}.json").write_text(json.dumps(car), encoding="utf-8")
+    return path
+
+
+def codes(read) -> list[str]:
+    return [f.code for f in read.findings]
+
+
+@pytest.mark.parametrize(("prefer", "role"), [("pet", Role.PET), ("mr", Role.MR_PRE)])
+def test_without_a_side_car_it_is_what_the_method_is_for(
+    tmp_path: Path, prefer: str, role: Role
+) -> None:
+    read = read_pet_or_mr(stored(tmp_path), prefer=prefer)
+    (series,) = read.value.series
+    assert series.role == role
+    assert series.acquisition is None
+    assert codes(read) == ["W_SEG_MODALITY"]
+    assert series.grid.spacing_mm == pytest.approx((4.0, 3.0, 2.0))
+
+
+def test_what_was_said_goes_first(tmp_path: Path) -> None:
+    path = stored(tmp_path)
+    by_unit = read_pet_or_mr(path, unit="suvbw", prefer="mr")
+    assert by_unit.value.series[0].pixels.quantity.key == "suvbw"
+    assert codes(by_unit) == []
+    by_word = read_pet_or_mr(path, modality="mr")
+    assert by_word.value.series[0].role == Role.MR_PRE
+    assert codes(by_word) == []
+
+
+def test_a_side_car_tells_mr_and_the_first_echo_is_taken(tmp_path: Path) -> None:
+    path = stored(tmp_path, {"EchoTime": 0.004}, shape=(5, 4, 3, 2))
+    read = read_pet_or_mr(path)
+    (series,) = read.value.series
+    assert (series.role, codes(read)) == (Role.MR_PRE, [])
+    whole = np.asarray(nib.load(path).dataobj)
+    np.testing.assert_array_equal(series.pixels.data, np.transpose(whole[..., 0]))
+
+
+def test_a_pet_side_car_that_is_not_enough_for_suv_is_said(tmp_path: Path) -> None:
+    read = read_pet_or_mr(stored(tmp_path, {"TracerName": "FDG", "Modality": "PT"}))
+    (series,) = read.value.series
+    assert (series.role, series.pixels.quantity.key) == (Role.PET, "activity")
+    (finding,) = read.findings
+    assert finding.code.startswith("E_")
+
+
+def test_a_dynamic_pet_is_never_merged(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_pet_or_mr(stored(tmp_path, shape=(5, 4, 3, 6)), unit="suvbw")
+    assert caught.value.code == "E_PET_FRAMES"
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read_pet_or_mr(tmp_path / "absent")
+    assert caught.value.code == "E_EMPTY"
+
+
+def test_a_dicom_folder_gives_the_pet_unless_mr_is_asked(phantom: Path) -> None:
+    read = read_pet_or_mr(phantom / "dicom")
+    assert [s.role for s in read.value.series] == [Role.PET]
+    assert read.value.series[0].acquisition is not None
+    with pytest.raises(EprimgError) as caught:  # several R2* stacks: the user chooses
+        read_pet_or_mr(phantom / "dicom", modality="mr")
+    assert caught.value.code == "E_ROLE"
