@@ -124,6 +124,7 @@ validate: $(VENV)/installed-bench
 	$(BIN)/python -m tests.validation.partial_volume_page
 	$(BIN)/python -m tests.validation.kinetics_page
 	$(BIN)/python -m tests.validation.suv_page
+	$(BIN)/python -m tests.validation.click_page
 	$(BIN)/python -m tests.validation.contours_page
 	$(BIN)/python -m tests.validation.accuracy_page
 

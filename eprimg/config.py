@@ -27,20 +27,32 @@ from eprimg._settings_numbers import (
     TimePointsConfig,
     UptakeConfig,
 )
+from eprimg._settings_regions import (
+    ClickConfig,
+    EligibilityConfig,
+    HeterogeneityConfig,
+    MatchingConfig,
+    ReferenceConfig,
+)
 from eprimg._settings_segment import SegmentConfig
 from eprimg.errors import ConfigError, raise_faults
 
 __all__ = [
     "BloodVolumeConfig",
+    "ClickConfig",
     "Config",
+    "EligibilityConfig",
     "FatWaterConfig",
+    "HeterogeneityConfig",
     "IronConfig",
     "KineticsConfig",
+    "MatchingConfig",
     "MeasureConfig",
     "PartialVolumeConfig",
     "PetConfig",
     "R2StarConfig",
     "ReadConfig",
+    "ReferenceConfig",
     "RegisterConfig",
     "ReportConfig",
     "SegmentConfig",
@@ -199,7 +211,12 @@ class Config:
     register: RegisterConfig = field(default_factory=RegisterConfig)
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     segment_model: SegmentModelConfig = field(default_factory=SegmentModelConfig)
+    clicks: ClickConfig = field(default_factory=ClickConfig)
+    matching: MatchingConfig = field(default_factory=MatchingConfig)
     measure: MeasureConfig = field(default_factory=MeasureConfig)
+    references: ReferenceConfig = field(default_factory=ReferenceConfig)
+    heterogeneity: HeterogeneityConfig = field(default_factory=HeterogeneityConfig)
+    eligibility: EligibilityConfig = field(default_factory=EligibilityConfig)
     iron: IronConfig = field(default_factory=IronConfig)
     partial_volume: PartialVolumeConfig = field(default_factory=PartialVolumeConfig)
     blood_volume: BloodVolumeConfig = field(default_factory=BloodVolumeConfig)

@@ -79,7 +79,11 @@ class _Asked:
 def _given_regions(case: Case, asked: _Asked) -> Case:
     """Put regions that were handed in where the segment stage would have put its own."""
     return replace(
-        case, lesions=asked.regions, native_lesions=asked.native, drawn_lesions=asked.native
+        case,
+        lesions=asked.regions,
+        native_lesions=asked.native,
+        drawn_lesions=asked.native,
+        lesion_matches=(),
     )
 
 
@@ -116,11 +120,16 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
             )
             drawn = made.value.native
             case = replace(
-                case, lesions=made.value.lesions, native_lesions=drawn, drawn_lesions=drawn
+                case,
+                lesions=made.value.lesions,
+                native_lesions=drawn,
+                drawn_lesions=drawn,
+                lesion_matches=made.value.matches,
             )
             findings = made.findings
     elif stage == "measure":
         from eprimg.io.blood_samples import load_plasma
+        from eprimg.io.eligibility import load_eligibility
         from eprimg.io.recovery_table import load_recovery_table
         from eprimg.io.relaxivity import load_relaxivity
         from eprimg.stages.measure import measure
@@ -141,6 +150,7 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
             relaxivity=load_relaxivity(config.iron),
             recovery=load_recovery_table(table) if table else (),
             plasma=load_plasma(config.kinetics.blood_samples, case.study),
+            eligibility=load_eligibility(config.eligibility),
             progress=progress,
         )
         case = replace(

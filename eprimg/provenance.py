@@ -86,16 +86,18 @@ def settings_hash(config: Config, schemes: Sequence[TierScheme] | None = None) -
     Raises
     ------
     ConfigError
-        ``E_SCHEME``, ``E_COHORT`` or ``E_IRON_MODEL``.
+        ``E_SCHEME``, ``E_COHORT``, ``E_ELIGIBILITY`` or ``E_IRON_MODEL``.
     InputError
         ``E_IRON_CALIBRATION``, ``E_RECOVERY_TABLE`` or ``E_BLOOD_SAMPLES``.
     """
+    from eprimg.io.eligibility import load_eligibility
     from eprimg.io.relaxivity import load_relaxivity
     from eprimg.io.schemes import load_cohort, load_schemes
 
     cohorts = load_cohort(config.stratify.cohort_file) if config.stratify.cohort_file else ()
     applied = tuple(schemes) if schemes is not None else load_schemes(config.stratify)
     text = f"{config.hash} {applied!r} {cohorts!r} {load_relaxivity(config.iron)!r}"
+    text += f" {load_eligibility(config.eligibility)!r}"
     if config.partial_volume.recovery_table:
         from eprimg.io.recovery_table import load_recovery_table
 
@@ -123,8 +125,8 @@ def check_settings(config: Config) -> None:
     Raises
     ------
     EprimgError
-        ``E_ENGINE``, ``E_CONFIG``, ``E_SCHEME``, ``E_COHORT``, ``E_IRON_...`` or
-        ``E_RECOVERY_TABLE``.
+        ``E_ENGINE``, ``E_CONFIG``, ``E_SCHEME``, ``E_COHORT``, ``E_ELIGIBILITY``,
+        ``E_IRON_...`` or ``E_RECOVERY_TABLE``.
     """
     from eprimg.engines.registrars.rigid_settings import load_profile
     from eprimg.registry import load_engine

@@ -125,6 +125,7 @@ _U = {
     "per_h": Unit("per_h", "/h", "1/h"),
     "percent_h_per_kg": Unit("percent_h_per_kg", "%.h/kg", "%ID·h/kg"),
     "percent_per_kg_per_h": Unit("percent_per_kg_per_h", "%/kg/h", "%ID/kg per h"),
+    "bit": Unit("bit", "bit", "bit"),
 }
 UNITS: Final[dict[str, Unit]] = _U
 
@@ -280,6 +281,18 @@ QUANTITIES: Final[dict[str, Quantity]] = {
             "coverage",
             _U["ratio"],
             _local("COVERAGE", "Part of a region inside the field of view of a series"),
+        ),
+        Quantity(
+            "heterogeneity",
+            "heterogeneity",
+            _U["ratio"],
+            _local("HETEROGENEITY", "Statistic without unit of the voxels of a lesion"),
+        ),
+        Quantity(
+            "histogram_entropy",
+            "histogram entropy",
+            _U["bit"],
+            _local("HISTENTROPY", "Entropy of the histogram of the voxels of a lesion"),
         ),
         Quantity(
             "lesion_blood_ratio",

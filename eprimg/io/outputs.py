@@ -12,7 +12,12 @@ from eprimg.config import Config
 from eprimg.io.case_records import patient_record, provenance_record, registration_record
 from eprimg.io.output_folder import check_target, output_path, whole_folder
 from eprimg.io.write_maps import write_json, write_labels, write_map
-from eprimg.io.write_tables import lesions_csv, measurements_csv
+from eprimg.io.write_tables import (
+    lesion_matches_csv,
+    lesions_csv,
+    measurements_csv,
+    profiles_csv,
+)
 from eprimg.model.case import Case
 from eprimg.model.maps import QuantityMap
 
@@ -96,6 +101,9 @@ def write_case(
             )
         _write_text(output_path(root, "lesions"), lesions_csv(case))
         _write_text(output_path(root, "measurements"), measurements_csv(case))
+        _write_text(output_path(root, "profiles"), profiles_csv(case))
+        if case.lesion_matches:
+            _write_text(output_path(root, "lesion_matches"), lesion_matches_csv(case))
         _write_text(output_path(root, "settings"), config.to_toml())
         write_json(patient_record(case), output_path(root, "patient"))
         write_json(provenance_record(case, config), output_path(root, "provenance"))

@@ -30,7 +30,7 @@ from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 from eprimg.model.maps import ExternalMap
-from eprimg.model.study import Role, Series, Study, Timepoint
+from eprimg.model.study import Click, Role, Series, Study, Timepoint
 
 __all__ = ["read_series", "read_study"]
 
@@ -99,12 +99,12 @@ def read_series(
     return read_ct_series(entry, key=key, config=config.read)
 
 
-def _frame_of(role: str, series: list[Series], where: str) -> str:
+def _frame_of(role: str, series: list[Series], where: str, key: str = "masks.on") -> str:
     found = next((s for s in series if s.key == role), None)
     found = found or next((s for s in series if str(s.role) == role), None)
     if found is None:
         raise ConfigError(
-            f"masks.on names {role!r}, which is not among the series that are read",
+            f"{key} names {role!r}, which is not among the series that are read",
             code="E_STUDY_FILE",
             where=where,
             action=f"use one of {', '.join(s.key for s in series)}",
@@ -179,6 +179,13 @@ def _read_masks(
         )
     kept, noticed = distinct_region_sets(found, _reference_frame(series))
     return kept, findings + noticed
+
+
+def _clicks(plan: StudyPlan, series: list[Series]) -> tuple[Click, ...]:
+    """Clicks on series that are read; one on another series is a mistake of the file."""
+    for click in plan.study_file.clicks:
+        _frame_of(click.on, series, plan.study_file.source, "clicks.on")
+    return plan.study_file.clicks
 
 
 def _read_maps(
@@ -380,5 +387,6 @@ def read_study(
         overrides=overrides,
         input_hash=_input_hash(series, regions, overrides, maps),
         external_maps=maps,
+        clicks=_clicks(plan, series),
     )
     return StageResult(study, tuple(findings))

@@ -12,8 +12,9 @@ from typing import Any
 
 from eprimg.errors import ConfigError, raise_faults
 from eprimg.io._study_file_points import read_time_points, with_instants
+from eprimg.io.study_clicks import click_content, parse_clicks
 from eprimg.io.study_file_maps import MapEntry, parse_map_entries
-from eprimg.model.study import Role
+from eprimg.model.study import Click, Role
 
 __all__ = ["MaskEntry", "StudyFile", "merge_study_files", "parse_study_file", "read_study_file"]
 
@@ -39,6 +40,7 @@ _SECTIONS = {
     "agent": {"instant": datetime, "dose_mg_fe": float, "earlier_instant": datetime},
     "masks": None,
     "maps": None,
+    "clicks": None,
 }
 
 
@@ -93,6 +95,8 @@ class StudyFile:
         Role (``mr_post``, ``pet``) -> key or UID of the series that is the primary time point.
     instants : Mapping of str to datetime
         Key or UID of an MR series without a date -> start of its acquisition.
+    clicks : tuple of Click
+        Points from which regions are made.
     """
 
     pseudonym: str = ""
@@ -104,6 +108,7 @@ class StudyFile:
     maps: tuple[MapEntry, ...] = ()
     primary: Mapping[str, str] = field(default_factory=dict)
     instants: Mapping[str, datetime] = field(default_factory=dict)
+    clicks: tuple[Click, ...] = ()
 
     def overrides(self) -> dict[str, Any]:
         """List everything that a user entered, for the record.
@@ -120,6 +125,7 @@ class StudyFile:
         record |= {f"instants.{k}": v for k, v in self.instants.items()}
         record |= {f"masks.{n}": m.path.name for n, m in enumerate(self.masks, start=1)}
         record |= {f"maps.{m.key}": m.path.name for m in self.maps}
+        record |= {f"clicks.{n}": click_content(c) for n, c in enumerate(self.clicks, start=1)}
         return record
 
     def to_content(self) -> dict[str, Any]:
@@ -148,6 +154,7 @@ class StudyFile:
                 for m in self.masks
             ],
             "maps": [m.to_content() for m in self.maps],
+            "clicks": [click_content(c) for c in self.clicks],
         }
         return {k: v for k, v in content.items() if v}
 
@@ -260,8 +267,8 @@ def read_study_file(path: Path | str) -> StudyFile:
     ----------
     path : Path
         TOML file with the sections ``pseudonym``, ``[roles]``, ``[primary]``, ``[instants]``,
-        ``[injection]``, ``[patient]``, ``[spect]``, ``[agent]``, ``[[masks]]`` and ``[[maps]]``;
-        all are optional.
+        ``[injection]``, ``[patient]``, ``[spect]``, ``[agent]``, ``[[masks]]``, ``[[maps]]`` and
+        ``[[clicks]]``; all are optional.
 
     Returns
     -------
@@ -296,9 +303,9 @@ def parse_study_file(
     ----------
     content : Mapping
         ``pseudonym`` and the sections ``roles``, ``primary``, ``instants``, ``injection``,
-        ``patient``, ``agent``, ``spect``, ``masks`` and ``maps``, as in the file.  The facts of
-        ``injection``, ``patient`` and ``spect`` may also stand alone by the names under which they
-        are recorded, e.g. ``weight_kg``, ``dose_mbq``, ``injection_instant``.
+        ``patient``, ``agent``, ``spect``, ``masks``, ``maps`` and ``clicks``, as in the file.
+        The facts of ``injection``, ``patient`` and ``spect`` may also stand alone by the names
+        under which they are recorded, e.g. ``weight_kg``, ``dose_mbq``, ``injection_instant``.
     folder : Path
         Where relative paths of masks and maps start.
     source : str
@@ -338,6 +345,7 @@ def parse_study_file(
     primary, instants = read_time_points(content, source, faults)
     masks = _masks(content.get("masks", []), folder, source, faults)
     maps = parse_map_entries(content.get("maps", []), folder, source, faults)
+    clicks = parse_clicks(content.get("clicks", []), source, faults)
     raise_faults(faults)
     injection = dict(content.get("injection", {}))
     entered: dict[str, Any] = {**content.get("patient", {}), **content.get("spect", {})}
@@ -346,7 +354,8 @@ def parse_study_file(
     entered |= injection
     agent = dict(content.get("agent", {}))
     pseudonym = str(content.get("pseudonym", ""))
-    return StudyFile(pseudonym, roles, entered, masks, source, agent, maps, primary, instants)
+    points = (primary, instants, clicks)
+    return StudyFile(pseudonym, roles, entered, masks, source, agent, maps, *points)
 
 
 def _check_iron(agent: Any, where: str, faults: list[ConfigError]) -> None:
@@ -411,8 +420,8 @@ def merge_study_files(below: StudyFile, above: StudyFile) -> StudyFile:
     Returns
     -------
     StudyFile
-        Roles and facts of both; the masks (or maps) of ``above`` replace those of ``below`` when
-        it has any.
+        Roles and facts of both; the masks (maps, clicks) of ``above`` replace those of ``below``
+        when it has any.
     """
     return StudyFile(
         above.pseudonym or below.pseudonym,
@@ -424,4 +433,5 @@ def merge_study_files(below: StudyFile, above: StudyFile) -> StudyFile:
         above.maps or below.maps,
         {**below.primary, **above.primary},
         {**below.instants, **above.instants},
+        above.clicks or below.clicks,
     )

@@ -1,4 +1,4 @@
-"""Tables: ``lesions.csv`` (one row per region) and ``measurements.csv`` (one row per number)."""
+"""Tables: one row per region, per number, and per step of a profile."""
 
 from __future__ import annotations
 
@@ -9,14 +9,50 @@ from typing import Any
 
 from eprimg.model.case import Case
 from eprimg.model.lesions import Region
+from eprimg.model.tiers import NOT_TIERED
 from eprimg.quantities import QUANTITIES
 from eprimg.resources import load_resource
 
-__all__ = ["column_dictionary", "lesions_csv", "measurements_csv"]
+__all__ = [
+    "column_dictionary",
+    "lesion_matches_csv",
+    "lesions_csv",
+    "measurements_csv",
+    "profiles_csv",
+]
 
 _LEADING = ("region_id", "name", "role", "source", "anatomy")
 _FIRST_TIER = ("tier", "tier_confidence", "tier_scheme")
-_TRAILING = ("tier_notice", "notes")
+_TRAILING = ("tier_notice", "notes", "not_tiered_because")
+_MATCH = (
+    "first_series",
+    "first_ids",
+    "first_names",
+    "first_tracking_uids",
+    "second_series",
+    "second_ids",
+    "second_names",
+    "second_tracking_uids",
+    "kind",
+    "by",
+    "dice",
+    "distance_mm",
+)
+_PROFILE = (
+    "region_id",
+    "name",
+    "quantity",
+    "source",
+    "unit",
+    "ucum",
+    "from_mm",
+    "to_mm",
+    "mean",
+    "standard_error",
+    "n_voxels",
+    "grid",
+    "note",
+)
 _RISKY = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -65,6 +101,7 @@ def column_dictionary(schemes: tuple[str, ...] = ()) -> list[dict[str, str]]:
         "tier_scheme": "Key of that scheme; empty for a region that is no lesion.",
         "tier_notice": "E.g. example, not validated.",
         "notes": "Remarks for the reader.",
+        "not_tiered_because": "Why the lesion got no tier, by scheme; empty when it has all tiers.",
     }
     rows = [{"name": n, "unit": "", "text": words[n]} for n in _LEADING]
     rows += [
@@ -130,7 +167,8 @@ def lesions_csv(case: Case) -> str:
             tier = tiers.get(key)
             row += [tier.label if tier else "", _number(tier.confidence) if tier else ""]
         notices = sorted({t.notice for t in region.tiers if t.notice})
-        row += [_text("; ".join(notices)), _text("; ".join(region.notes))]
+        because = [f"{t.scheme}: {t.reason}" for t in region.tiers if t.label == NOT_TIERED]
+        row += [_text("; ".join(each)) for each in (notices, region.notes, because)]
         writer.writerow(row)
     return sink.getvalue()
 
@@ -189,4 +227,76 @@ def measurements_csv(case: Case) -> str:
                     _text(m.note),
                 ]
             )
+    return sink.getvalue()
+
+
+def profiles_csv(case: Case) -> str:
+    """Write one row per step of the profiles from the rim of a lesion inwards.
+
+    Parameters
+    ----------
+    case : Case
+        A measured case.
+
+    Returns
+    -------
+    str
+        CSV text.
+    """
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(_PROFILE)
+    for region in case.lesions.regions if case.lesions else ():
+        for p in region.profiles:
+            unit = QUANTITIES[p.quantity].unit
+            for step in zip(p.from_mm, p.to_mm, p.mean, p.standard_error, p.n_voxels, strict=True):
+                writer.writerow(
+                    [
+                        region.id,
+                        _text(region.name),
+                        p.quantity,
+                        p.source,
+                        unit.text,
+                        unit.ucum,
+                        *(_number(value) for value in step),
+                        _text(p.grid),
+                        _text(p.note),
+                    ]
+                )
+    return sink.getvalue()
+
+
+def lesion_matches_csv(case: Case) -> str:
+    """Write one row per match of lesions that were drawn on two series.
+
+    Parameters
+    ----------
+    case : Case
+        A segmented case.
+
+    Returns
+    -------
+    str
+        CSV text; several lesions of one side are separated by spaces (ids, identifiers) or
+        semicolons (names).
+    """
+    sink = io.StringIO()
+    writer = csv.writer(sink, lineterminator="\n")
+    writer.writerow(_MATCH)
+    known = {r.id: r for r in case.lesions.regions} if case.lesions else {}
+    for match in case.lesion_matches:
+        row: list[str] = []
+        for series, ids in (
+            (match.first_series, match.first),
+            (match.second_series, match.second),
+        ):
+            regions = [known[i] for i in ids if i in known]
+            row += [
+                _text(series),
+                " ".join(str(i) for i in ids),
+                _text("; ".join(r.name for r in regions)),
+                _text(" ".join(r.tracking_uid for r in regions)),
+            ]
+        row += [match.kind, match.by, _number(match.dice), _number(match.distance_mm)]
+        writer.writerow(row)
     return sink.getvalue()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from eprimg.model.lesions import LesionSet
+from eprimg.model.lesions import LesionSet, MatchedLesions
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Study
 from eprimg.model.tiers import PatientTier, TierScheme
@@ -165,6 +165,9 @@ class Case:
         Regions that were drawn or found on another grid than the reference, as they were drawn, by
         series key.  An edit on the reference grid leaves them alone: measuring uses them only
         while the outline on the reference grid is still the one that belongs to them.
+    lesion_matches : tuple of MatchedLesions
+        Lesions that were drawn on two series, and which of them belong together; of the regions as
+        they were read, not of edited ones.
     """
 
     study: Study
@@ -178,6 +181,7 @@ class Case:
     findings: tuple[Finding, ...] = ()
     provenance: Provenance = field(default_factory=Provenance)
     drawn_lesions: Mapping[str, LesionSet] = field(default_factory=dict)
+    lesion_matches: tuple[MatchedLesions, ...] = ()
 
     def registration(self, moving: str) -> Registration | None:
         """Return the registration of a series to the reference series.

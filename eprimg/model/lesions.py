@@ -21,7 +21,9 @@ __all__ = [
     "NO_OUTLINE",
     "PART_OUTLINED",
     "LesionSet",
+    "MatchedLesions",
     "Measurement",
+    "Profile",
     "Region",
     "RegionRole",
     "RegionSource",
@@ -97,6 +99,35 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class Profile:
+    """Mean of a quantity against the distance from a region's rim.
+
+    Parameters
+    ----------
+    quantity, source, grid : str
+        As in `Measurement`.
+    from_mm, to_mm : tuple of float
+        Edges of the bins, from the rim inwards.
+    mean, standard_error : tuple of float
+        Per bin, in the unit of the quantity; NaN where there are too few voxels.
+    n_voxels : tuple of int
+        Voxels per bin.
+    note : str
+        What to know about it.
+    """
+
+    quantity: str
+    source: str
+    grid: str
+    from_mm: tuple[float, ...]
+    to_mm: tuple[float, ...]
+    mean: tuple[float, ...]
+    standard_error: tuple[float, ...]
+    n_voxels: tuple[int, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
     """A lesion or a reference region.
 
@@ -123,6 +154,8 @@ class Region:
         Remarks for the reader, e.g. ``touches the edge of the field of view``.
     objections : tuple of Objection
         Reasons against a tier that measuring found.
+    profiles : tuple of Profile
+        Quantities against the distance from the rim.
     """
 
     id: int
@@ -135,6 +168,7 @@ class Region:
     tiers: tuple[Tier, ...] = ()
     notes: tuple[str, ...] = ()
     objections: tuple[Objection, ...] = ()
+    profiles: tuple[Profile, ...] = ()
 
     def measurement(
         self, quantity: str, statistic: str, source: str | None = None
@@ -162,6 +196,36 @@ class Region:
             ):
                 return m
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class MatchedLesions:
+    """Lesions of two series that belong together.
+
+    Parameters
+    ----------
+    first_series, second_series : str
+        Keys of the series that they were drawn on.
+    first, second : tuple of int
+        Region ids; one side is empty for a lesion that has no partner.
+    kind : str
+        ``same``, ``split``, ``merge``, ``mixed``, ``gone`` or ``new``.
+    by : str
+        ``overlap``, ``distance`` or empty.
+    dice : float
+        On the reference grid, before one lesion took voxels from the other; NaN without a partner.
+    distance_mm : float
+        Between the centres; NaN without a partner.
+    """
+
+    first_series: str
+    second_series: str
+    first: tuple[int, ...]
+    second: tuple[int, ...]
+    kind: str
+    by: str
+    dice: float
+    distance_mm: float
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -15,7 +15,7 @@ from eprimg.model.lesions import LesionSet
 from eprimg.model.maps import ExternalMap
 from eprimg.model.volume import EchoStack, Volume
 
-__all__ = ["Role", "Series", "Study", "Timepoint"]
+__all__ = ["Click", "Role", "Series", "Study", "Timepoint"]
 
 
 class Role(StrEnum):
@@ -77,6 +77,34 @@ class Series:
         return self.pixels.grid
 
 
+@dataclass(frozen=True, slots=True)
+class Click:
+    """A point that a person set in a lesion or a reference organ.
+
+    Parameters
+    ----------
+    on : str
+        Key of the series on which it was set.
+    point_mm : tuple of float
+        Place in LPS mm of that series' frame of reference.
+    anatomy : str
+        ``lesion``, or an organ as in `Region.anatomy`.
+    diameter_mm : float
+        Size of the sphere in an organ; rough largest diameter of a lesion, 0 for not known.
+    name : str
+        Name of the region.
+    background_mm : tuple of points
+        Points that are not in the lesion.
+    """
+
+    on: str
+    point_mm: tuple[float, float, float]
+    anatomy: str
+    diameter_mm: float = 0.0
+    name: str = ""
+    background_mm: tuple[tuple[float, float, float], ...] = ()
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Timepoint:
     """Series that were acquired in one session.
@@ -114,6 +142,8 @@ class Study:
         SHA-256 over the hashes of all series, regions and external maps.
     external_maps : tuple of ExternalMap
         Maps made elsewhere, each in the frame of reference of one of the series.
+    clicks : tuple of Click
+        Points from which regions are made.
     """
 
     pseudonym: str
@@ -122,6 +152,7 @@ class Study:
     overrides: Mapping[str, object] = field(default_factory=dict)
     input_hash: str = ""
     external_maps: tuple[ExternalMap, ...] = ()
+    clicks: tuple[Click, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that labels and series keys are unique."""

@@ -11,7 +11,15 @@ from eprimg.config import Config
 from eprimg.kernels.label_boxes import label_changes
 from eprimg.kernels.partial_volume import RecoveryRecord
 from eprimg.model.case import StageResult
-from eprimg.model.lesions import BELOW_RESOLUTION, LesionSet, Measurement, Region, RegionRole
+from eprimg.model.eligibility import EligibilityRules
+from eprimg.model.lesions import (
+    BELOW_RESOLUTION,
+    LesionSet,
+    Measurement,
+    Profile,
+    Region,
+    RegionRole,
+)
 from eprimg.model.maps import QuantityMap
 from eprimg.model.plasma import PlasmaInput
 from eprimg.model.relaxivity import RelaxivityModel
@@ -22,20 +30,27 @@ from eprimg.stages.blood_fraction import measure_blood_fraction
 from eprimg.stages.blood_volume import correct_blood_volume
 from eprimg.stages.carry import fingerprints, reference_series
 from eprimg.stages.coverage import Drawn, add_coverage_notes, measure_coverage
+from eprimg.stages.eligibility import (
+    apply_eligibility,
+    builtin_eligibility,
+    eligibility_findings,
+)
 from eprimg.stages.external_maps import (
     covariate_voxels,
     measure_covariates,
     measure_vessel_size,
 )
 from eprimg.stages.fat_water_maps import measure_fat_water
+from eprimg.stages.heterogeneity import measure_heterogeneity
 from eprimg.stages.iron import iron_findings, measure_iron
 from eprimg.stages.measure_mr import measure_differences, measure_r2star, tail_ratios
 from eprimg.stages.measure_over_time import measure_over_time
 from eprimg.stages.measure_pet import measure_pet
 from eprimg.stages.native_labels import CARRIED, OUTLINES, native_voxels
 from eprimg.stages.noise_floor import measure_doubts, voxel_doubts
-from eprimg.stages.objections import region_objections
+from eprimg.stages.objections import JUDGED_BY, region_objections
 from eprimg.stages.partial_volume import correct_partial_volume
+from eprimg.stages.reference_spread import measure_spread, spread_findings
 from eprimg.stages.region_notes import EXCLUDED, note_regions
 from eprimg.stages.region_voxels import RegionVoxels
 from eprimg.stages.time_points import measured_series, pet_points, phase_of, post_points
@@ -75,6 +90,7 @@ def measure(
     relaxivity: RelaxivityModel | None = None,
     recovery: Sequence[RecoveryRecord] = (),
     plasma: PlasmaInput | None = None,
+    eligibility: EligibilityRules | None = None,
     progress: Callable[[str, float], object] | None = None,
 ) -> StageResult[Measured]:
     """Carry labels to each native grid once and measure every region there.
@@ -108,6 +124,8 @@ def measure(
         Table of recovery coefficients, for ``partial_volume.method = "rc-table"``.
     plasma : PlasmaInput, optional
         Blood samples, for the net influx over several PET sessions.
+    eligibility : EligibilityRules, optional
+        Which lesions may be placed in a tier; the package's default rules when left out.
     progress : callable, optional
         Called with words and the fraction done.
 
@@ -210,38 +228,58 @@ def measure(
     measure_vessel_size(numbers, kept, study)
     tell("numbers over time", 0.85)
     measure_over_time(numbers, kept, lesions, study, config, plasma=plasma)
-    measured = lesions.with_regions(tuple(_with_numbers(r, numbers) for r in lesions.regions))
+    measure_spread(numbers, voxels, maps, config)
+    profiles = measure_heterogeneity(numbers, regions, voxels, maps, registered, config)
+    measured = lesions.with_regions(
+        tuple(_with_numbers(r, numbers, profiles) for r in lesions.regions)
+    )
     tell("notes", 0.9)
     noted, findings = note_regions(
         RegionVoxels(measured, regions.boxes), voxels, doubts, wanted, config
     )
+    rules = eligibility or builtin_eligibility()
     judged = noted.with_regions(
         tuple(
-            replace(
-                r,
-                objections=region_objections(
-                    r, study, registrations, maps, noted, drawn, doubts, config
+            apply_eligibility(
+                replace(
+                    r,
+                    objections=region_objections(
+                        r, study, registrations, maps, noted, drawn, doubts, config
+                    ),
                 ),
+                noted,
+                rules,
+                config,
+                JUDGED_BY,
             )
             if r.id in wanted and r.role == RegionRole.LESION
             else r
             for r in noted.regions
         )
     )
-    findings = [*findings, *iron_findings(study, relaxivity)]
+    findings = [*findings, *eligibility_findings(judged)]
+    findings = [*findings, *spread_findings(judged), *iron_findings(study, relaxivity)]
     return StageResult(Measured(judged, native_sets), tuple(findings))
 
 
-def _with_numbers(region: Region, numbers: Mapping[int, list[Measurement]]) -> Region:
+def _with_numbers(
+    region: Region,
+    numbers: Mapping[int, list[Measurement]],
+    profiles: Mapping[int, list[Profile]],
+) -> Region:
     """Give a region its new numbers; an excluded one keeps nothing but the reason."""
     if region.role == RegionRole.EXCLUDE:
         reason = tuple(n for n in region.notes if n.startswith(EXCLUDED))
-        return replace(region, measurements=(), tiers=(), objections=(), notes=reason)
+        return replace(region, measurements=(), tiers=(), objections=(), notes=reason, profiles=())
     if region.role == RegionRole.REFERENCE and (region.objections or region.tiers):
         region = replace(region, objections=(), tiers=())
     if region.id not in numbers:
         return region
-    return replace(region, measurements=tuple(numbers[region.id]))
+    return replace(
+        region,
+        measurements=tuple(numbers[region.id]),
+        profiles=tuple(profiles.get(region.id, ())),
+    )
 
 
 def _outlines(

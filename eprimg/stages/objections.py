@@ -20,9 +20,8 @@ from eprimg.stages.measure_mr import tail_ratios
 from eprimg.stages.noise_floor import VoxelDoubt, VoxelDoubts
 from eprimg.stages.quantify import protocol_differences
 from eprimg.stages.quantify_pet import mass_balance_fault
-from eprimg.stages.region_notes import IS_SMALL
 
-__all__ = ["region_objections", "study_objections"]
+__all__ = ["JUDGED_BY", "region_objections", "study_objections"]
 
 _UPTAKE = (
     "suvbw",
@@ -38,7 +37,7 @@ _UPTAKE = (
 )
 _RATIOS = ("lesion_blood_ratio", "lesion_muscle_ratio", "lesion_liver_ratio")
 _AFTER = ("r2star", "rr2star90")
-_JUDGED_BY = {
+JUDGED_BY = {
     "mr_pre": ("dr2star",),
     "mr_post": ("dr2star", *_AFTER),
     "pet": (*_UPTAKE, *_RATIOS),
@@ -92,7 +91,6 @@ def region_objections(
     """
     found = [
         *_coverage(region, config),
-        *_size(region),
         *_alignment(region, study, registrations, drawn),
         *_noise_floor(region, lesions, doubts, config),
     ]
@@ -113,16 +111,8 @@ def _coverage(region: Region, config: Config) -> list[Objection]:
             f"only {100 * share.value:.0f} % of its volume lies in the field of view of {role}, "
             f"less than {100 * config.measure.minimum_coverage:.0f} %"
         )
-        found.append(Objection("W_REGION_CUT", _JUDGED_BY[role], said))
+        found.append(Objection("W_REGION_CUT", JUDGED_BY[role], said))
     return found
-
-
-def _size(region: Region) -> list[Objection]:
-    """Small lesions, of which the R2* statistics are those of lesion and surroundings together."""
-    said = [n for n in region.notes if n.startswith(IS_SMALL)]
-    quantities = ("dr2star", *_AFTER)
-    # PET has a wider limit of its own: stratify.smallest_pet_lesion_mm.
-    return [Objection("W_REGION_SMALL", quantities, f"the lesion {said[0]}")] if said else []
 
 
 def _alignment(
@@ -140,7 +130,7 @@ def _alignment(
         rests: list[str] = []
         for each in series:
             if each.key != drawn_on and moving in (each.key, drawn_on):
-                rests += _JUDGED_BY[each.role]
+                rests += JUDGED_BY[each.role]
             elif each.role == Role.MR_POST and moving == each.key:
                 rests.append("dr2star")
         if rests:
@@ -209,13 +199,13 @@ def study_objections(
     found += agent_objections(study)
     late = _order_fault(study)
     if late:
-        found.append(Objection("W_AGENT_ORDER", _JUDGED_BY["mr_post"], late))
+        found.append(Objection("W_AGENT_ORDER", JUDGED_BY["mr_post"], late))
     unbalanced, noticed = iron_balance(study, lesions)
     found += unbalanced
     fall = _fall_of_r2star(lesions) if lesions is not None else ""
     if not fall:
         return tuple(found), noticed
-    found.append(Objection("W_DR2STAR_NEGATIVE", _JUDGED_BY["mr_post"], fall))
+    found.append(Objection("W_DR2STAR_NEGATIVE", JUDGED_BY["mr_post"], fall))
     finding = Finding(
         "W_DR2STAR_NEGATIVE",
         Severity.WARNING,

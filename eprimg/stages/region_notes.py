@@ -78,6 +78,7 @@ def exclude_region(region: Region, reason: str) -> Region:
         measurements=(),
         tiers=(),
         objections=(),
+        profiles=(),
         notes=(f"{EXCLUDED}: {said}" if said else f"{EXCLUDED} without a reason",),
     )
 

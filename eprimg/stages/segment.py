@@ -12,12 +12,14 @@ from eprimg.config import Config
 from eprimg.errors import Cancelled, EprimgError, GeometryError
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
-from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
+from eprimg.model.lesions import LesionSet, MatchedLesions, Region, RegionRole, RegionSource
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Series, Study
 from eprimg.model.transform import Registration, Transform
 from eprimg.stages.candidates import find_candidates
 from eprimg.stages.carry import carry_labels, fingerprints, reference_series, transform_to
+from eprimg.stages.clicks import place_clicks
+from eprimg.stages.lesion_matches import DrawnLesions, match_drawn
 from eprimg.stages.model_regions import model_regions
 
 __all__ = ["Segmented", "segment"]
@@ -40,10 +42,13 @@ class Segmented:
     native : Mapping of str to LesionSet
         Regions on the grid that they were drawn or found on, by series key, when that grid is not
         the reference grid: `measure` uses them there as they are instead of carrying them back.
+    matches : tuple of MatchedLesions
+        Lesions that were drawn on two series, and which of them belong together.
     """
 
     lesions: LesionSet | None
     native: Mapping[str, LesionSet] = field(default_factory=dict)
+    matches: tuple[MatchedLesions, ...] = ()
 
 
 @dataclass(slots=True)
@@ -70,7 +75,7 @@ def segment(
     registrations: Sequence[Registration] = (),
     progress: Callable[[str, float], object] | None = None,
 ) -> StageResult[Segmented]:
-    """Bring imported masks to the reference grid; without a lesion mask, find candidates on PET.
+    """Bring masks and clicked regions to the reference grid; without a lesion, look on PET.
 
     Parameters
     ----------
@@ -98,11 +103,20 @@ def segment(
     """
     reference = reference_series(study)
     merge = _Merge(np.zeros(reference.grid.shape, dtype=np.int32))
-    for number, imported in enumerate(study.regions):
+    clicked = place_clicks(study, config)
+    merge.findings += clicked.findings
+    given = (*study.regions, *clicked.value)
+    drawn: list[DrawnLesions] = []
+    for number, imported in enumerate(given):
         if progress is not None:
-            progress(f"regions of {imported.origin}", number / (len(study.regions) + 1))
+            progress(f"regions of {imported.origin}", number / (len(given) + 1))
         labels, series = _on_reference(study, registrations, imported, reference)
+        before = len(merge.regions)
         _add(merge, imported, labels, series if series.key != reference.key else None)
+        merged = merge.regions[before:]
+        drawn.append(DrawnLesions.of(series.key, labels, imported.regions, merged))
+    matches, noticed = match_drawn(drawn, reference.grid.spacing_mm, config.matching)
+    merge.findings += noticed
     if config.segment_model.engine:
         _add_model_regions(merge, study, registrations, maps, config, reference, progress)
     if not any(r.role == RegionRole.LESION for r in merge.regions):
@@ -119,17 +133,11 @@ def segment(
         settings=merge.settings,
     )
     outlines = fingerprints(lesions)
-    native = {
-        key: replace(
-            each,
-            settings={
-                **each.settings,
-                "outlines": {str(r.id): outlines[str(r.id)] for r in each.regions},
-            },
-        )
-        for key, each in merge.native.items()
-    }
-    return StageResult(Segmented(lesions, native), tuple(merge.findings))
+    native = {}
+    for key, each in merge.native.items():
+        own = {str(r.id): outlines[str(r.id)] for r in each.regions}
+        native[key] = replace(each, settings={**each.settings, "outlines": own})
+    return StageResult(Segmented(lesions, native, matches), tuple(merge.findings))
 
 
 def _on_reference(

@@ -22,6 +22,7 @@ def test_a_case_is_written_whole(tmp_path: Path) -> None:
     assert set(manifest["files"]) == {
         "lesions.csv",
         "measurements.csv",
+        "profiles.csv",
         "patient.json",
         "provenance.json",
         "report.html",

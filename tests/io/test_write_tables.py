@@ -30,6 +30,7 @@ def test_lesions_first_then_references_with_tiers() -> None:
     assert float(first["tier_confidence_demo-scheme"]) == 0.97
     assert first["tier_notice"] == "example, not validated"
     assert first["notes"] == "touches the edge"
+    assert first["not_tiered_because"] == ""
     assert (second["name"], second["role"]) == ("spleen", "reference")
     assert second["tier"] == second["tier_confidence"] == second["tier_scheme"] == ""
 
@@ -49,6 +50,7 @@ def test_the_tier_column_never_mixes_schemes() -> None:
     assert (first["tier"], first["tier_scheme"]) == ("not tiered", "demo-scheme")
     assert first["tier_confidence"] == ""
     assert first["tier_other-scheme"] == "rising"
+    assert first["not_tiered_because"] == "demo-scheme: too small"
 
 
 def test_the_header_is_the_column_dictionary() -> None:
