@@ -18,6 +18,7 @@ from eprimg.model.lesions import Measurement, Profile
 from eprimg.model.maps import QuantityMap
 from eprimg.stages.numbers import NAN, Numbers
 from eprimg.stages.region_voxels import RegionVoxels
+from eprimg.stages.time_points import suffixes_in
 
 __all__ = ["measure_heterogeneity"]
 
@@ -69,7 +70,7 @@ def measure_heterogeneity(
         for lesion in regions.lesions.lesions:
             if lesion.id not in numbers:
                 continue
-            grid = "reference grid" if source == "registered" else f"native {source}"
+            grid = "reference grid" if source.startswith("registered") else f"native {source}"
             n, found, note = _statistics(regions, map_, lesion.id, key, width, config)
             for (quantity, statistic), value in found.items():
                 numbers[lesion.id].append(
@@ -90,22 +91,18 @@ def _maps(
 ) -> Iterator[tuple[str, str, QuantityMap, RegionVoxels, float]]:
     """Quantity, source, map, regions on its grid and width of a histogram bin."""
     settings = config.heterogeneity
-    if "r2star_post" in maps and "mr_post" in voxels:
-        yield (
-            "r2star",
-            "mr_post",
-            maps["r2star_post"],
-            voxels["mr_post"],
-            settings.r2star_bin_per_s,
-        )
-    if "dr2star" in registered and registered["dr2star"].grid.matches(reference.lesions.grid):
-        change = registered["dr2star"]
-        yield "dr2star", "registered", change, reference, settings.r2star_bin_per_s
-    if "pet" in voxels:
+    width = settings.r2star_bin_per_s
+    for end in suffixes_in(voxels, "mr_post"):
+        post, change = f"r2star_post{end}", f"dr2star{end}"
+        if post in maps and f"mr_post{end}" in voxels:
+            yield "r2star", f"mr_post{end}", maps[post], voxels[f"mr_post{end}"], width
+        if change in registered and registered[change].grid.matches(reference.lesions.grid):
+            yield "dr2star", f"registered{end}", registered[change], reference, width
+    for end in suffixes_in(voxels, "pet"):
         for key, width in (("suvbw", settings.suv_bin), ("pid_per_kg", settings.pid_bin_per_kg)):
-            if key in maps:
-                yield key, "pet", maps[key], voxels["pet"], width
-                return
+            if f"pet{end}" in voxels and f"{key}{end}" in maps:
+                yield key, f"pet{end}", maps[f"{key}{end}"], voxels[f"pet{end}"], width
+                break
 
 
 def _statistics(

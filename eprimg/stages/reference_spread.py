@@ -12,6 +12,7 @@ from eprimg.model.lesions import LesionSet, Measurement
 from eprimg.model.maps import QuantityMap
 from eprimg.stages.numbers import NAN, Numbers
 from eprimg.stages.region_voxels import RegionVoxels
+from eprimg.stages.time_points import suffixes_in
 
 __all__ = ["measure_spread", "spread_findings"]
 
@@ -20,8 +21,6 @@ _NORMAL = 1.4826
 
 _UNEVEN = "uneven:"
 """How the note of an uneven organ begins."""
-
-_MAPS = {"mr_pre": ("r2star_pre",), "mr_post": ("r2star_post",)}
 
 
 def measure_spread(
@@ -50,13 +49,14 @@ def measure_spread(
     little.  The limit is a house rule, not published.
     """
     pet = ("suvbw", "pid_per_kg", f"sul_{config.uptake.sul_formula}")
-    for source, regions in voxels.items():
-        for key in _MAPS.get(source, pet if source == "pet" else ()):
-            if key not in maps:
-                continue
+    sources = {"mr_pre": ("r2star_pre",), "mr_post": ("r2star_post",), "pet": pet}
+    keys = [(r + e, k + e, k) for r in sources for e in suffixes_in(voxels, r) for k in sources[r]]
+    for source, key, plain in keys:
+        if source in voxels and key in maps:
+            regions = voxels[source]
             for region in regions.lesions.references:
                 if region.id in numbers:
-                    quantity = key.removesuffix("_pre").removesuffix("_post")
+                    quantity = plain.removesuffix("_pre").removesuffix("_post")
                     found = _spread(regions, maps[key], region.id, quantity, source, config)
                     numbers[region.id].append(found)
 

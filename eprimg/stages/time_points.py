@@ -30,6 +30,7 @@ __all__ = [
     "primary_first",
     "registered_keys",
     "suffix_of",
+    "suffixes_in",
 ]
 
 MEASURED_ROLES = (Role.MR_PRE, Role.MR_POST, Role.PET)
@@ -68,6 +69,25 @@ def phase_of(series: Series) -> str:
         ``pre``, ``post``, ``post_2`` and so on.
     """
     return ("pre" if series.role == Role.MR_PRE else "post") + suffix_of(series)
+
+
+def suffixes_in(keys: Iterable[str], role: str) -> tuple[str, ...]:
+    """Return what the keys of a role's series end in.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Keys of series.
+    role : str
+        E.g. ``pet``.
+
+    Returns
+    -------
+    tuple of str
+        The empty suffix of the primary one, whether it is there or not, then ``_2`` and so on.
+    """
+    found = {int(m[1]) for k in keys if (m := re.fullmatch(rf"{role}_(\d+)", k))}
+    return ("", *(f"_{n}" for n in sorted(found)))
 
 
 def primary_first(study: Study, role: Role) -> tuple[Series, ...]:
