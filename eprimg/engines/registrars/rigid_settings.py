@@ -72,6 +72,7 @@ class PolishSettings:
     """Second pass with local correlation."""
 
     use: bool
+    from_voxel_mm: float
     above_consistency_mm: float
     quantities: tuple[str, ...]
     grid_mm: float

@@ -180,8 +180,8 @@ class _Search:
         )
 
     def run(self, start: str | Transform) -> FloatArray:
-        matrix, name = self.begin(start)
-        self.result = replace(self.result, start=matrix, start_name=name)
+        begun, name, matrix = self.begin(start)
+        self.result = replace(self.result, start=begun, start_name=name)
         parts = len(self.rules.levels) + 2
         for number, level in enumerate(self.rules.levels):
             self.tell(f"aligning, level {number + 1}", (number + 1) / parts)
@@ -197,7 +197,10 @@ class _Search:
         self.result = replace(self.result, consistency_mm=consistency)
         polish = self.rules.polish
         flat = consistency > polish.above_consistency_mm
-        if polish.use and flat and self.moving.quantity.key in polish.quantities:
+        # Mutual information errs by a share of a voxel, local correlation by about 1.5 mm.
+        coarse = max(self.moving.grid.spacing_mm) >= polish.from_voxel_mm
+        asked = polish.use and self.moving.quantity.key in polish.quantities
+        if asked and flat and coarse:
             matrix = self.polish(matrix)
         self.tell("aligned", 1.0)
         return matrix
@@ -214,9 +217,10 @@ class _Search:
 
     # ---- starts
 
-    def begin(self, start: str | Transform) -> tuple[FloatArray, str]:
+    def begin(self, start: str | Transform) -> tuple[FloatArray, str, FloatArray]:
+        """Return a start, its name, and the place from which the search goes on."""
         if isinstance(start, Transform):
-            return np.array(start.matrix), "given"
+            return np.array(start.matrix), "given", np.array(start.matrix)
         if start == "best":
             return self.best_start()
         candidates = self.candidates()
@@ -227,7 +231,7 @@ class _Search:
                 value=start,
                 action=f"use one of: best, {', '.join(candidates)}",
             )
-        return candidates[start], start
+        return candidates[start], start, candidates[start]
 
     def candidates(self, *, displaced: bool = False) -> dict[str, FloatArray]:
         starts = {"identity": np.eye(4)}
@@ -238,7 +242,7 @@ class _Search:
             starts[f"moments {along:+g} mm"] = _shift(moments + np.array([0.0, 0.0, along]))
         return starts
 
-    def best_start(self) -> tuple[FloatArray, str]:
+    def best_start(self) -> tuple[FloatArray, str, FloatArray]:
         self.tell("aligning, looking for a start", 0.0)
         rules = self.rules.start
         level = replace(self.rules.levels[0], sampled_fraction=rules.sampled_fraction)
@@ -261,15 +265,18 @@ class _Search:
                 action="they may show different parts of the body",
             )
         scored.sort(key=lambda entry: entry[0])
-        tried = []
+        tried: list[tuple[float, str, FloatArray, FloatArray]] = []
         for _, name, matrix in scored[:3]:
             moved = self.level(matrix, level, rules.iterations)
             if overlap_fraction(self.fixed.grid, self.moving.grid, moved) >= (
                 rules.minimum_overlap_fraction
             ):
-                tried.append((self.score(moved, level), name, matrix))
-        _, name, matrix = min(tried or scored, key=lambda entry: entry[0])
-        return matrix, name
+                tried.append((self.score(moved, level), name, matrix, moved))
+        if not tried:
+            tried = [(value, name, matrix, matrix) for value, name, matrix in scored]
+        # The search goes on where the short one ended: far starts used up its iterations before.
+        _, name, matrix, moved = min(tried, key=lambda entry: entry[0])
+        return matrix, name, moved
 
     def score(self, matrix: FloatArray, level: LevelSettings, *, correlate: bool = False) -> float:
         """Return the metric at a transform; the engine minimises, so lower is more alike."""

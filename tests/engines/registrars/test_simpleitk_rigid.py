@@ -126,7 +126,9 @@ def test_polish_runs_where_asked_and_is_kept_only_when_near(fixed: Volume) -> No
     # A first pass that hardly moves, 4 mm from the truth, leaves the work to the second one.
     profile["optimizer"] = {**profile["optimizer"], "iterations": 1, "smallest_step_mm": 1e-6}
     profile["levels"] = [{**profile["levels"][-1], "step_mm": 1e-3}]
-    profile["polish"] = {**profile["polish"], "above_consistency_mm": 1e-9}
+    profile["polish"] = {
+        **profile["polish"], "above_consistency_mm": 1e-9, "from_voxel_mm": 3.9
+    }  # fmt: skip
     near = Transform(rigid((0, 0, 0), (0.0, 4.0, 0.0)) @ TRUTH, "1.2.3", "7.8.9")
     kept = run(fixed, pet, settings=profile, start=near)
     assert kept.polish_kept
@@ -136,6 +138,9 @@ def test_polish_runs_where_asked_and_is_kept_only_when_near(fixed: Volume) -> No
     dropped = run(fixed, pet, settings=profile, start=near)
     assert not dropped.polish_kept
     assert not np.array_equal(dropped.matrix, kept.matrix)
+    # Voxels of 4 mm are smaller than asked.
+    profile["polish"] = {**profile["polish"], "from_voxel_mm": 4.1}
+    assert np.isnan(run(fixed, pet, settings=profile, start=near).polish_moved_mm)
 
 
 def test_a_given_start_is_used(fixed: Volume, moving: Volume) -> None:
