@@ -15,6 +15,25 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 
+LONGEST = (
+    "stages/test_register.py",
+    "test_pipeline.py",
+    "batch/test_engine.py",
+    "io/test_saved_case.py",
+    "kernels/test_r2star_noise.py",
+    "kernels/test_r2star.py",
+    "test_cli.py",
+    "report/test_html.py",
+)
+"""Files that begin first when several workers share the tests: none is left alone with one at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring the longest files to the front; the order within a file stays."""
+    places = {str(ROOT / "tests" / name): n for n, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(str(item.path), len(places)))
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder with real scanner files and known values; skips where it is absent."""

@@ -21,6 +21,27 @@ def study(phantom: Path):  # type: ignore[no-untyped-def]
     return read_study(phantom / "dicom").value
 
 
+@pytest.fixture(scope="module")
+def stepped(study):  # type: ignore[no-untyped-def]
+    """The finished case, made stage by stage, and how often each stage asked."""
+    asked: dict[str, int] = {}
+    case = None
+    for stage in pipeline.STAGES:
+        asked[stage] = 0
+
+        def count(words: str, share: float, *, stage: str = stage) -> None:
+            asked[stage] += 1
+
+        start = None if case is None else stage
+        case = pipeline.run(study, Config(), case=case, start=start, stop=stage, progress=count)
+    return case, asked
+
+
+@pytest.fixture(scope="module")
+def whole(stepped):  # type: ignore[no-untyped-def]
+    return stepped[0]
+
+
 def test_stages_can_be_named_and_must_be_in_order(study) -> None:  # type: ignore[no-untyped-def]
     for start, stop in (("nothing", None), (None, "nothing"), ("measure", "register")):
         with pytest.raises(ConfigError) as caught:
@@ -93,28 +114,12 @@ def test_a_run_stops_at_the_call_that_asks_for_it(study, at: int, by_raising: bo
     assert progress.calls == at
 
 
-def test_every_long_step_asks_often(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    calls: dict[str, int] = {}
-
-    def count(words: str, share: float) -> None:
-        calls["now"] = calls.get("now", 0) + 1
-
-    config = Config()
-    case = None
-    for stage in pipeline.STAGES:
-        calls["now"] = 0
-        case = pipeline.run(
-            study,
-            config,
-            case=case,
-            start=None if case is None else stage,
-            stop=stage,
-            progress=count,
-        )
-        calls[stage] = calls["now"]
-    assert case is not None
-    calls["now"] = 0
-    pipeline.export_case(case, config, tmp_path / "o", progress=count)
+def test_every_long_step_asks_often(stepped, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    case, calls = stepped
+    now = []
+    pipeline.export_case(
+        case, Config(), tmp_path / "o", progress=lambda words, share: now.append(words)
+    )
     # Two searches with 3 levels each ask at every iteration of the optimiser.
     iterations = sum(sum(r.settings["iterations"].values()) for r in case.registrations)
     assert calls["register"] > iterations > 100
@@ -123,11 +128,11 @@ def test_every_long_step_asks_often(study, tmp_path: Path) -> None:  # type: ign
     # One question per PET region and map.
     assert calls["measure"] > len(case.lesions.regions)
     # Every map and every lesion of the report.
-    assert calls["now"] > 2 * len(case.maps) + 2 * len(case.lesions.lesions)
+    assert len(now) > 2 * len(case.maps) + 2 * len(case.lesions.lesions)
 
 
-def test_a_cancelled_export_leaves_nothing(study, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    case = pipeline.run(study, stop="quantify")
+def test_a_cancelled_export_leaves_nothing(whole, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    case = replace(whole, lesions=None, drawn_lesions={}, patient_tiers=())
     for at in (1, 4, 8, 12):
         with pytest.raises(Cancelled):
             pipeline.export_case(
@@ -136,9 +141,8 @@ def test_a_cancelled_export_leaves_nothing(study, tmp_path: Path) -> None:  # ty
         assert list(tmp_path.iterdir()) == []
 
 
-def test_findings_of_a_stage_that_runs_again_are_replaced(study) -> None:  # type: ignore[no-untyped-def]
+def test_findings_of_a_stage_that_runs_again_are_replaced(study, whole) -> None:  # type: ignore[no-untyped-def]
     config = Config()
-    whole = pipeline.run(study, config)
     assert {f.stage for f in whole.findings} <= {"read", *pipeline.STAGES}
     for start in ("quantify", "measure", "stratify"):
         again = pipeline.run(study, config, case=whole, start=start)
@@ -146,9 +150,8 @@ def test_findings_of_a_stage_that_runs_again_are_replaced(study) -> None:  # typ
         assert [f.stage for f in again.findings] == [f.stage for f in whole.findings]
 
 
-def test_regions_can_be_handed_in(study) -> None:  # type: ignore[no-untyped-def]
+def test_regions_can_be_handed_in(study, whole) -> None:  # type: ignore[no-untyped-def]
     config = Config()
-    whole = pipeline.run(study, config)
     given = pipeline.run(
         study,
         config,
@@ -162,9 +165,8 @@ def test_regions_can_be_handed_in(study) -> None:  # type: ignore[no-untyped-def
     assert [f.code for f in given.findings if f.stage == "segment"] == ["I_REGIONS_GIVEN"]
 
 
-def test_edited_schemes_take_the_place_of_those_of_the_settings(study) -> None:  # type: ignore[no-untyped-def]
+def test_edited_schemes_take_the_place_of_those_of_the_settings(study, whole) -> None:  # type: ignore[no-untyped-def]
     config = Config()
-    whole = pipeline.run(study, config)
     low = tuple(replace(s, edges=tuple(1e-6 * e for e in s.edges)) for s in whole.schemes)
     edited = pipeline.run(study, config, case=whole, start="stratify", schemes=low)
     assert [s.edges for s in edited.schemes] == [s.edges for s in low]

@@ -50,9 +50,11 @@ def suffix_of(series: Series) -> str:
     Returns
     -------
     str
-        Empty for the primary one, else ``_2`` and so on.
+        Empty for the primary one, and for a series that was read alone under another key; else
+        ``_2`` and so on.
     """
-    return series.key.removeprefix(str(series.role)) if series.key != str(series.role) else ""
+    numbered = re.fullmatch(rf"{series.role}(_\d+)", series.key)
+    return numbered[1] if numbered else ""
 
 
 def phase_of(series: Series) -> str:
