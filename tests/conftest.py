@@ -25,7 +25,7 @@ LONGEST = (
     "test_cli.py",
     "report/test_html.py",
 )
-"""Files that begin first when several workers share the tests: none is left alone with one at the end."""
+"""Files that begin first: no worker is left alone with one of them at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
