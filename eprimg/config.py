@@ -93,6 +93,24 @@ class RegisterConfig:
 
     engine: str = setting("simpleitk-rigid", "entry point of the registrar")
     profile: str = setting("rigid-mi", "settings file of resources/registration")
+    model: str = setting(
+        "rigid",
+        "rigid; deformable: bend every accepted alignment between MR series and keep what passes; "
+        "auto: only where lesions, organs or the local correlation show that rigid is not enough",
+        choices=("rigid", "deformable", "auto"),
+    )
+    deformable_engine: str = setting(
+        "simpleitk-deformable", "entry point of the registrar that bends"
+    )
+    deformable_profile: str = setting(
+        "bspline-ncc", "settings file of resources/registration for bending"
+    )
+    moving_contrast: str = setting(
+        "first-echo",
+        "what is compared of a series with echoes: the shortest echo, the signal at echo time 0 "
+        "(s0), or the root of the mean square of all echoes (rss)",
+        choices=("first-echo", "s0", "rss"),
+    )
     accept_identity: bool = setting(
         True,
         "accept identity without registration within one session and frame of reference, "

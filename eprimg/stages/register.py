@@ -21,11 +21,13 @@ from eprimg.engines.registrars.similarity import (
 )
 from eprimg.errors import Cancelled, ConfigError, EngineError, InputError
 from eprimg.model.case import Finding, Severity, StageResult
+from eprimg.model.lesions import LesionSet
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration, Transform
-from eprimg.model.volume import EchoStack, Volume
+from eprimg.model.volume import Volume
 from eprimg.registry import load_engine
 from eprimg.stages.carry import reference_series
+from eprimg.stages.register_bend import bend
 from eprimg.stages.register_check import (
     Estimate,
     list_doubts,
@@ -33,6 +35,7 @@ from eprimg.stages.register_check import (
     orientation_of,
     quality_figures,
 )
+from eprimg.stages.register_contrast import comparable_volume
 from eprimg.stages.register_judge import judge
 
 __all__ = ["register"]
@@ -88,11 +91,12 @@ def register(
     if not tasks:
         return StageResult(())
     engine: Registrar = load_engine("registrar", config.register.engine)()
-    work = _Work(engine, config, load_profile(config.register.profile))
+    work = _Work(engine, config, load_profile(config.register.profile), study.regions)
     registrations: list[Registration] = []
     findings: list[Finding] = []
     for number, series in enumerate(tasks):
         tell = _Teller(progress, number, len(tasks), series.key)
+        tell.high = 1.0 if config.register.model == "rigid" else 0.5
         made, noticed = _align(work, study, reference, series, tell)
         if made is None or not made.accepted:
             made, noticed = _chained(work, study, series, registrations, made, noticed, tell)
@@ -106,15 +110,26 @@ def register(
 class _Work:
     """Engine, settings and threads of one run of the stage."""
 
-    def __init__(self, engine: Registrar, config: Config, profile: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        engine: Registrar,
+        config: Config,
+        profile: Mapping[str, Any],
+        regions: Sequence[LesionSet],
+    ) -> None:
         self.engine = engine
         self.config = config
         self.profile = profile
+        self.regions = regions
         self.rules = RigidSettings.from_mapping(
             profile, where=f"registration/{config.register.profile}.toml"
         )
         self.threads = config.threads or os.cpu_count() or 1
         self.name = f"{config.register.engine} {engine.version()}"
+
+    def comparable(self, series: Series) -> Volume:
+        """Return the values that are compared."""
+        return comparable_volume(series, self.config.register.moving_contrast)
 
 
 def _align(
@@ -275,12 +290,13 @@ def _pair(
         limit = check.identity_tolerance_mr_mm if both_mr else check.identity_tolerance_pet_mm
         found = f"a check found {estimate.moved_rms_mm:.1f} mm of movement (tolerance {limit:g} mm)"
         if estimate.moved_rms_mm <= limit:
-            findings = _warnings(fixed, moving, doubts)
+            findings = _warnings(fixed, moving.key, doubts)
             text = f"one session, shared coordinates{through}; {found}: the header's are used"
             # What the check found is not corrected, so it is part of the error.
             qc["registration_error_mm"] = max(result.consistency_mm, estimate.moved_rms_mm)
             info = Finding("I_REGISTRATION_IDENTITY", Severity.INFO, moving.key, f"{text}.")
-            return made(np.eye(4), "identity", text, True), [info, *findings]
+            aligned = made(np.eye(4), "identity", text, True)
+            return _bent(work, fixed, partner, aligned, estimate, [info, *findings], tell)
         findings.append(
             Finding(
                 "W_REGISTRATION_MOVED",
@@ -290,15 +306,52 @@ def _pair(
                 "alignment is used.",
             )
         )
-    findings += _warnings(fixed, moving, doubts)
+    findings += _warnings(fixed, moving.key, doubts)
     note = f"{what}{through}; " + ("; ".join(doubts) if doubts else "all checks passed")
-    return made(result.matrix, work.name, note, True), findings
+    aligned = made(result.matrix, work.name, note, True)
+    return _bent(work, fixed, partner, aligned, estimate, findings, tell)
 
 
-def _warnings(fixed: Series, moving: Series, doubts: tuple[str, ...]) -> list[Finding]:
-    where = f"{fixed.key} and {moving.key}"
+def _bent(
+    work: _Work,
+    fixed: Series,
+    partner: Series,
+    rigid: Registration,
+    estimate: Estimate,
+    findings: list[Finding],
+    tell: _Teller,
+) -> tuple[Registration, list[Finding]]:
+    """Bend an accepted alignment where the settings ask for it."""
+    if work.config.register.model == "rigid":
+        return rigid, findings
+    tell.second_half()
+    made, noticed = bend(
+        rigid,
+        work.comparable(fixed),
+        work.comparable(partner),
+        regions=work.regions,
+        limits=work.config.register,
+        checks=work.rules,
+        threads=work.threads,
+        tell=tell,
+    )
+    tell("aligned", 1.0)
+    if made.transform.is_affine:
+        return made, findings + noticed
+    # What was doubtful of the rigid alignment may not be of the bent one.
+    after = replace(estimate.after, nmi=made.qc["nmi_after"], local_ncc2=made.qc["ncc_after"])
+    doubts = tuple(list_doubts(replace(estimate, after=after), work.rules.check))
+    kept = [f for f in findings if f.code != "W_REGISTRATION"]
+    return (
+        replace(made, doubts=(*doubts, *made.doubts)),
+        [*kept, *_warnings(fixed, made.moving, doubts), *noticed],
+    )
+
+
+def _warnings(fixed: Series, moving: str, doubts: tuple[str, ...]) -> list[Finding]:
+    where = f"{fixed.key} and {moving}"
     return [
-        Finding("W_REGISTRATION", Severity.WARNING, moving.key, f"{where}: {doubt}.")
+        Finding("W_REGISTRATION", Severity.WARNING, moving, f"{where}: {doubt}.")
         for doubt in doubts
     ]
 
@@ -312,7 +365,7 @@ def _estimate(
     shared: bool,
     tell: _Teller,
 ) -> Estimate:
-    first, second = _comparable(fixed), _comparable(partner)
+    first, second = work.comparable(fixed), work.comparable(partner)
     try:
         result = work.engine.register(
             first,
@@ -355,7 +408,7 @@ def _estimate(
     ]
     if moving.key != partner.key:
         # The CT may be right and the PET that rides on it turned.
-        rider = _comparable(moving)
+        rider = work.comparable(moving)
         tell.again()
         own = SimilarityCheck(first, rider, rules.intensity, grid_mm=rules.check.grid_mm)
         orientations.append(
@@ -376,14 +429,7 @@ def _estimate(
 
 
 def _comparable(series: Series) -> Volume:
-    """Return one value per voxel: the first echo (least contrast of the agent), or a mean."""
-    if isinstance(series.pixels, EchoStack):
-        volume = series.pixels.volume
-        return Volume(np.ascontiguousarray(volume.data[..., 0]), volume.grid, volume.quantity)
-    volume = series.pixels
-    if volume.data.ndim == 4:
-        return Volume(volume.data.mean(axis=-1), volume.grid, volume.quantity)
-    return volume
+    return comparable_volume(series)
 
 
 def _box_points(series: Series) -> npt.NDArray[np.float64]:
@@ -400,14 +446,22 @@ class _Teller:
         self._progress = progress
         self._number, self._count, self._key = number, count, key
         self._last = ("", 0.0)
+        self.low, self.high = 0.0, 1.0
+        """Part of the work of this series that the present step is."""
         self.stopped_by: BaseException | None = None
 
     def __call__(self, words: str, share: float) -> None:
         self._last = (words, share)
         if self._progress is not None:
-            told = self._progress(f"{self._key}: {words}", (self._number + share) / self._count)
+            done = self._number + self.low + (self.high - self.low) * share
+            told = self._progress(f"{self._key}: {words}", done / self._count)
             if told is False:
                 raise Cancelled(where=f"{self._key}: {words}")
+
+    def second_half(self) -> None:
+        """Let the shares that follow fill the rest of this series."""
+        self.low, self.high = self.high, 1.0
+        self._last = (self._last[0], 0.0)
 
     def again(self) -> None:
         """Ask without news."""

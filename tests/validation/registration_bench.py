@@ -20,6 +20,7 @@ import psutil
 from eprimg.engines.registrars.contract import RegistrarResult
 from eprimg.engines.registrars.rigid_settings import load_profile
 from eprimg.model.grid import Grid
+from eprimg.model.transform import Transform
 from eprimg.model.volume import Volume
 from eprimg.quantities import quantity
 from eprimg.registry import load_engine
@@ -228,15 +229,10 @@ class _Meter:
             self.peak_mb = max(top[0] - before, 0) / 2**20
 
 
-def mapped(result: RegistrarResult, points_mm: np.ndarray) -> np.ndarray:
-    """Bring points of the fixed frame to the moving frame, as a result says.
-
-    A result with a ``displacement`` maps by it: an object whose ``apply`` takes and returns points.
-    """
-    bent: Any = getattr(result, "displacement", None)
-    if bent is not None:
-        return np.asarray(bent.apply(points_mm))
-    return np.asarray(points_mm @ result.matrix[:3, :3].T + result.matrix[:3, 3])
+def mapped(case: BenchCase, result: RegistrarResult, points_mm: np.ndarray) -> np.ndarray:
+    """Bring points of the fixed frame to the moving frame, as a result says."""
+    frames = (case.fixed.grid.frame_of_reference, case.moving.grid.frame_of_reference)
+    return Transform(result.matrix, *frames, result.displacement).apply(points_mm)
 
 
 def run(
@@ -270,7 +266,7 @@ def run(
             threads=1,
             start="best",
         )
-    errors = case.errors_mm(mapped(result, case.lesions_mm))
+    errors = case.errors_mm(mapped(case, result, case.lesions_mm))
     row = Row(
         case.anatomy,
         case.kind,

@@ -17,6 +17,7 @@ __all__ = [
     "PolishSettings",
     "RigidSettings",
     "StartSettings",
+    "checked_record",
     "load_profile",
 ]
 
@@ -164,13 +165,13 @@ class RigidSettings:
                 )
             )
         levels = [
-            _record(LevelSettings, table, f"levels[{number}]", where, faults)
+            checked_record(LevelSettings, table, f"levels[{number}]", where, faults)
             for number, table in enumerate(settings["levels"])
         ]
         if not levels:
             faults.append(ConfigError("'levels' is empty", code="E_CONFIG", where=where))
         made = {
-            name: _record(kind, settings[name], name, where, faults)
+            name: checked_record(kind, settings[name], name, where, faults)
             for name, kind in (
                 ("intensity", IntensitySettings),
                 ("optimizer", OptimizerSettings),
@@ -188,9 +189,27 @@ class RigidSettings:
         )
 
 
-def _record(
+def checked_record(
     kind: type[T], table: Any, name: str, where: str, faults: list[ConfigError]
 ) -> T | None:
+    """Make a record of a table of a profile.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass; every field is a key.
+    table : Mapping
+        The table.
+    name, where : str
+        Name of the table and of the profile, for messages.
+    faults : list of ConfigError
+        Gets every unknown or missing key and every wrong value.
+
+    Returns
+    -------
+    dataclass or None
+        None when there was a fault.
+    """
     if not isinstance(table, Mapping):
         faults.append(ConfigError(f"{name!r} is a table", code="E_CONFIG", where=where))
         return None

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from eprimg.engines.registrars.intensity import comparable_values
 from eprimg.engines.registrars.rigid_settings import IntensitySettings
+from eprimg.model.displacement import Displacement
 from eprimg.model.grid import Grid
 from eprimg.model.volume import Volume
 
@@ -102,7 +103,13 @@ class SimilarityCheck:
         self._fixed_bin = _bins(self._fixed)
         self._moving_top = float(self._moving.max())
 
-    def at(self, matrix: npt.ArrayLike, *, local: bool = True) -> Similarity:
+    def at(
+        self,
+        matrix: npt.ArrayLike,
+        *,
+        local: bool = True,
+        displacement: Displacement | None = None,
+    ) -> Similarity:
         """Compare at a transform.
 
         Parameters
@@ -111,6 +118,8 @@ class SimilarityCheck:
             From the fixed frame to the moving frame, LPS mm.
         local : bool
             Compute the local correlation too.
+        displacement : Displacement, optional
+            Shift in the fixed frame that comes first; the overlap is told without it.
 
         Returns
         -------
@@ -120,15 +129,18 @@ class SimilarityCheck:
         from scipy import ndimage
 
         to_index = np.linalg.inv(self.grids[1].affine) @ np.asarray(matrix) @ self._index
-        warped = ndimage.affine_transform(
-            self._moving,
-            to_index[:3, :3],
-            to_index[:3, 3],
-            output_shape=self._fixed.shape,
-            order=1,
-            mode="constant",
-            cval=np.nan,
-        )
+        if displacement is None:
+            warped = ndimage.affine_transform(
+                self._moving,
+                to_index[:3, :3],
+                to_index[:3, 3],
+                output_shape=self._fixed.shape,
+                order=1,
+                mode="constant",
+                cval=np.nan,
+            )
+        else:
+            warped = self._bent(to_index, displacement)
         inside = np.isfinite(warped)
         overlap = overlap_fraction(*self.grids, matrix)
         if np.count_nonzero(inside) < _FEWEST_POINTS:
@@ -143,6 +155,18 @@ class SimilarityCheck:
         nmi = alone / shared if shared > 0 else float("nan")
         ncc2 = self._local_ncc2(warped, inside) if local else float("nan")
         return Similarity(float(nmi), ncc2, overlap)
+
+    def _bent(self, to_index: FloatArray, displacement: Displacement) -> npt.NDArray[np.float32]:
+        from scipy import ndimage
+
+        index = np.moveaxis(np.indices(self._fixed.shape, dtype=np.float64), 0, -1)
+        shift = displacement.at(index @ self._index[:3, :3].T + self._index[:3, 3])
+        per_mm = to_index[:3, :3] @ np.linalg.inv(self._index[:3, :3])
+        there = index @ to_index[:3, :3].T + to_index[:3, 3] + shift @ per_mm.T
+        warped = ndimage.map_coordinates(
+            self._moving, np.moveaxis(there, -1, 0), order=1, mode="constant", cval=np.nan
+        )
+        return np.asarray(warped)
 
     def _local_ncc2(self, warped: npt.NDArray[np.float32], inside: npt.NDArray[np.bool_]) -> float:
         from scipy import ndimage

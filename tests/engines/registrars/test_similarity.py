@@ -14,6 +14,7 @@ from eprimg.engines.registrars.similarity import (
     overlap_fraction,
     rotation_deg,
 )
+from eprimg.model.displacement import Displacement
 from eprimg.model.grid import Grid
 from eprimg.model.volume import Volume
 from eprimg.quantities import quantity
@@ -128,3 +129,20 @@ def test_centre_of_mass_of_two_weights() -> None:
     values[2, 4, 6], values[6, 4, 10] = 1.0, 3.0
     # (k, j, i) = (5, 4, 9) at 4 mm along (z, y, x).
     np.testing.assert_allclose(centroid_mm(values, grid()), [36.0, 16.0, 20.0])
+
+
+def test_a_displacement_counts_as_the_shift_that_it_is() -> None:
+    data = pattern(3)
+    where = grid()
+    vectors = np.broadcast_to(np.float32([4.0, -8.0, 12.0]), (*where.shape, 3))
+    bend = Displacement(vectors, where)
+    moved = check(data, np.roll(data, (3, -2, 1), (0, 1, 2)))
+    shifted, bent = moved.at(shift(4.0, -8.0, 12.0)), moved.at(np.eye(4), displacement=bend)
+    # The same points of the same volume: all figures but the overlap, which is told without it.
+    assert bent.nmi == pytest.approx(shifted.nmi, rel=1e-6)
+    assert bent.local_ncc2 == pytest.approx(shifted.local_ncc2, rel=1e-6)
+    assert bent.nmi > moved.at(np.eye(4)).nmi
+    # The displacement comes first, then the matrix: half of each makes the whole.
+    half = Displacement(vectors / 2, where)
+    both = moved.at(shift(2.0, -4.0, 6.0), displacement=half)
+    assert both.nmi == pytest.approx(shifted.nmi, rel=1e-6)
