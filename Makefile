@@ -127,6 +127,7 @@ validate: $(VENV)/installed-bench
 	$(BIN)/python -m tests.validation.click_page
 	$(BIN)/python -m tests.validation.contours_page
 	$(BIN)/python -m tests.validation.registration_page
+	$(BIN)/python -m tests.validation.registration_qc_page
 	$(BIN)/python -m tests.validation.accuracy_page
 
 clean:

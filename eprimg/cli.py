@@ -14,7 +14,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from eprimg import __version__, cli_batch, cli_segment
+from eprimg import __version__, cli_batch, cli_register, cli_segment
 from eprimg.cli_show import err, out, progress, show_case, show_findings, show_index
 from eprimg.config import Config, load_config
 from eprimg.errors import (
@@ -56,6 +56,7 @@ app.add_typer(map_app, name="map")
 app.add_typer(config_app, name="config")
 app.command()(cli_batch.batch)
 app.command()(cli_batch.status)
+app.command()(cli_register.register)
 app.command()(cli_segment.segment)
 
 Folder = Annotated[Path, typer.Argument(help="Folder with the study (DICOM, or NIfTI), or a file.")]

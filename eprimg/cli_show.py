@@ -11,7 +11,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-__all__ = ["err", "out", "progress", "show_case", "show_findings", "show_index"]
+__all__ = [
+    "err",
+    "out",
+    "progress",
+    "show_case",
+    "show_findings",
+    "show_index",
+    "show_registrations",
+]
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -111,6 +119,35 @@ def _shown(measurement: Any, form: str) -> str:
     return format(measurement.value, form)
 
 
+def show_registrations(registrations: Any) -> None:
+    """Print how series were aligned and how good that is, one line each.
+
+    Parameters
+    ----------
+    registrations : iterable of Registration
+        Accepted or not.
+    """
+    styles = {"pass": "bold green", "review": "bold yellow", "fail": "bold red"}
+    for each in registrations:
+
+        def figure(name: str, form: str, of: Any = each.qc) -> str:
+            value = of.get(name, math.nan)
+            return format(value, form) if math.isfinite(value) else "–"
+
+        nmi, ncc = (
+            " to ".join(figure(f"{name}_{when}", ".3f") for when in ("before", "after"))
+            for name in ("nmi", "ncc")
+        )
+        verdict = str(each.verdict)
+        out.print(
+            f"registration {escape(each.moving)} to {escape(each.fixed)}: "
+            f"[{styles[verdict]}]{verdict}[/], moved {figure('moved_center_mm', '.1f')} mm "
+            f"and {figure('rotated_deg', '.1f')} degrees, NMI {nmi}, local NCC² {ncc}"
+            + (f"; {escape('; '.join(each.reasons))}" if each.reasons else ""),
+            soft_wrap=True,
+        )
+
+
 def show_case(case: Any) -> None:
     """Print findings, the lesion table and the patient's tiers.
 
@@ -123,6 +160,7 @@ def show_case(case: Any) -> None:
     from eprimg.quantities import QUANTITIES
 
     show_findings(case.findings)
+    show_registrations(case.registrations)
     if case.lesions is not None:
         table = Table(title="lesions", title_justify="left")
         table.add_column("lesion", overflow="fold")

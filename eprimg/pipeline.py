@@ -132,6 +132,7 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
         from eprimg.io.eligibility import load_eligibility
         from eprimg.io.recovery_table import load_recovery_table
         from eprimg.io.relaxivity import load_relaxivity
+        from eprimg.stages.lesion_distance import lesion_distances
         from eprimg.stages.measure import measure
 
         if case.lesions is None:
@@ -156,7 +157,9 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
         case = replace(
             case, lesions=measured.value.lesions, native_lesions=measured.value.native_lesions
         )
-        findings = measured.findings
+        apart = lesion_distances(case)
+        case = replace(case, uptake_apart_mm=apart.value)
+        findings = (*measured.findings, *apart.findings)
     else:
         from eprimg.io.schemes import load_cohort, load_schemes
         from eprimg.stages.stratify import stratify

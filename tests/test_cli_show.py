@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from eprimg.cli_show import progress, show_case, show_findings
+from eprimg.cli_show import progress, show_case, show_findings, show_registrations
 from eprimg.model.case import Finding, Severity
 from tests import tiny_case
 
@@ -52,3 +52,30 @@ def test_a_lesion_without_a_value_has_an_empty_cell(capsys: pytest.CaptureFixtur
         row = next(x for x in capsys.readouterr().out.splitlines() if "=lesion-1" in x)
         assert "nan" not in row
         assert row.split("\N{BOX DRAWINGS LIGHT VERTICAL}")[3].strip() == ""
+
+
+def test_registrations_are_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    from eprimg.model.transform import Registration, Transform
+
+    qc = {
+        "moved_center_mm": 7.33,
+        "rotated_deg": 2.96,
+        "nmi_before": 1.2571,
+        "nmi_after": 1.5442,
+        "ncc_before": 0.407,
+        "ncc_after": 0.925,
+    }
+    where = Transform.identity("1.2")
+    show_registrations(
+        (
+            Registration("mr_pre", "mr_post", where, "e", {}, qc),
+            Registration("mr_pre", "pet", where, "e", {}, qc, doubts=("one", "two")),
+            Registration("mr_pre", "ct", where, "e", accepted=False, note="too far"),
+        )
+    )
+    first, second, third = capsys.readouterr().out.strip().splitlines()
+    figures = "moved 7.3 mm and 3.0 degrees, NMI 1.257 to 1.544, local NCC² 0.407 to 0.925"
+    assert first == f"registration mr_post to mr_pre: pass, {figures}"
+    assert second == f"registration pet to mr_pre: review, {figures}; one; two"
+    assert third.startswith("registration ct to mr_pre: fail, moved – mm and – degrees")
+    assert third.endswith("; too far")

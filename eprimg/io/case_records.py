@@ -44,6 +44,8 @@ def patient_record(case: Case) -> dict[str, Any]:
                 "anatomy": r.anatomy,
                 "tracking_uid": r.tracking_uid,
                 "notes": r.notes,
+                # uptake in PET against the outline on MR; null where it does not stand out
+                "uptake_apart_mm": case.uptake_apart_mm.get(r.id),
                 "tiers": [asdict(t) for t in r.tiers],
             }
             for r in lesions

@@ -168,6 +168,9 @@ class Case:
     lesion_matches : tuple of MatchedLesions
         Lesions that were drawn on two series, and which of them belong together; of the regions as
         they were read, not of edited ones.
+    uptake_apart_mm : Mapping of int to float
+        Distance between the centre of a lesion's uptake and of its MR outline, by region id; only
+        lesions whose uptake stands out.
     """
 
     study: Study
@@ -182,6 +185,7 @@ class Case:
     provenance: Provenance = field(default_factory=Provenance)
     drawn_lesions: Mapping[str, LesionSet] = field(default_factory=dict)
     lesion_matches: tuple[MatchedLesions, ...] = ()
+    uptake_apart_mm: Mapping[int, float] = field(default_factory=dict)
 
     def registration(self, moving: str) -> Registration | None:
         """Return the registration of a series to the reference series.

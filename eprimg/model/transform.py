@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from eprimg.errors import GeometryError
 from eprimg.model.displacement import Displacement
 
-__all__ = ["Registration", "Transform"]
+__all__ = ["Registration", "Transform", "Verdict"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -194,6 +195,14 @@ class Transform:
         )
 
 
+class Verdict(StrEnum):
+    """What the checks, and the person who looked, say of a registration."""
+
+    PASS = "pass"
+    REVIEW = "review"
+    FAIL = "fail"
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Registration:
     """A transform with the way it was found and its quality figures.
@@ -231,3 +240,17 @@ class Registration:
     note: str = ""
     doubts: tuple[str, ...] = ()
     rejected: bool = False
+
+    @property
+    def verdict(self) -> Verdict:
+        """``fail`` when it is not used, ``review`` when there are doubts, else ``pass``."""
+        if not self.accepted:
+            return Verdict.FAIL
+        return Verdict.REVIEW if self.doubts else Verdict.PASS
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """What the verdict rests on; empty for ``pass``."""
+        if self.rejected:
+            return ("rejected by the reader",)
+        return self.doubts if self.accepted else (self.note,)

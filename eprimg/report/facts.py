@@ -15,6 +15,7 @@ from eprimg.model.study import Role, Series
 from eprimg.model.transform import Registration
 from eprimg.report.dates import hours_between, without_dates
 from eprimg.report.numbers import format_fixed, format_value
+from eprimg.report.registration_rows import headline
 
 __all__ = [
     "Fact",
@@ -35,6 +36,11 @@ _WORDS: Final = {
     "moved_rms": "movement, root mean square",
     "rotated": "rotation",
     "through_ct": "through the CT of the PET",
+    "nearby": "best place nearby",
+    "nearby_gain": "information gained there (share)",
+    "inverse": "there and back",
+    "consistency": "two estimates differ by",
+    "body_symmetry": "likeness of the body to its mirror image",
 }
 _PERSONAL: Final = ("name", "birth", "patient_id", "patientid", "address")
 
@@ -92,6 +98,12 @@ class RegistrationFacts:
         Name, value, unit.
     matrix : str
         Rows of the transform.
+    verdict : str
+        ``pass``, ``review`` or ``fail``.
+    reasons : tuple of str
+        What the verdict rests on.
+    headline : tuple of str
+        Movement, similarity before and after, and what the second look found, as texts.
     """
 
     fixed: str
@@ -101,6 +113,9 @@ class RegistrationFacts:
     accepted: bool
     qc: tuple[tuple[str, str, str], ...]
     matrix: str
+    verdict: str
+    reasons: tuple[str, ...]
+    headline: tuple[str, ...]
 
 
 def key_facts(case: Case) -> tuple[Fact, ...]:
@@ -195,6 +210,9 @@ def registration_facts(registration: Registration) -> RegistrationFacts:
         registration.accepted,
         tuple(qc),
         matrix,
+        str(registration.verdict),
+        registration.reasons,
+        headline(registration.qc),
     )
 
 

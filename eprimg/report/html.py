@@ -24,6 +24,8 @@ from eprimg.report.overview_figure import overview_picture
 from eprimg.report.palette import SEVERITIES
 from eprimg.report.picture import Picture
 from eprimg.report.registration_figure import registration_picture
+from eprimg.report.registration_lesions import MOST_LESIONS, LesionCheck, lesion_checks
+from eprimg.report.registration_rows import HEADLINE, apart
 from eprimg.report.uptake_figure import uptake_panels, uptake_picture
 
 __all__ = ["render_report"]
@@ -54,6 +56,7 @@ class _Card:
 class _Check:
     facts: facts.RegistrationFacts
     picture: Picture | None
+    lesions: tuple[tuple[Region, str, LesionCheck], ...]
 
 
 def render_report(
@@ -139,6 +142,8 @@ def render_report(
         most_cards=_MOST_CARDS,
         missing=missing,
         checks=checks,
+        check_columns=HEADLINE,
+        most_checked=MOST_LESIONS,
         several_series=len(case.study.series) > 1,
         settings=config.to_toml(),
         config_hash=case.provenance.config_hash or config.hash,
@@ -243,7 +248,14 @@ def _checks(
     for number, each in enumerate(case.registrations):
         tell(f"report: alignment of {each.moving}", 0.7 + 0.25 * number / len(case.registrations))
         picture = registration_picture(case, each, centre)
-        checks.append(_Check(facts.registration_facts(each), picture))
+        drawn = lesion_checks(case, each, places)
+        lesions = case.lesions.lesions if case.lesions is not None else ()
+        rows = tuple(
+            (r, apart(case.uptake_apart_mm, r.id, each.moving), drawn[r.id])
+            for r in lesions
+            if r.id in drawn
+        )
+        checks.append(_Check(facts.registration_facts(each), picture, rows))
     return checks
 
 

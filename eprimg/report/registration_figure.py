@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,14 +20,22 @@ from eprimg.report.planes import VIEWS, Plane, bounds_mm, make_plane, sample_pla
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["checkerboard", "edge_mask", "registration_picture"]
+__all__ = [
+    "EDGE",
+    "check_layers",
+    "checkerboard",
+    "edge_mask",
+    "registration_picture",
+    "scaled_cut",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
 _PIXEL_MM = 1.5
 _TILE_MM = 30.0
 _PANEL_IN = 2.45
-_EDGE = (0.84, 0.37, 0.0)
+EDGE = (0.84, 0.37, 0.0)
+"""Colour of edges, RGB between 0 and 1."""
 
 
 def checkerboard(first: FloatArray, second: FloatArray, tile: int) -> FloatArray:
@@ -94,6 +103,35 @@ def edge_mask(
     return np.asarray(ridge & (strength > limit), dtype=np.bool_)
 
 
+def check_layers(case: Case, registration: Registration) -> tuple[Layer, Layer] | None:
+    """Prepare both series of a registration to be looked at.
+
+    Parameters
+    ----------
+    case : Case
+        The case.
+    registration : Registration
+        What is checked.
+
+    Returns
+    -------
+    tuple of Layer or None
+        The fixed series, and the moving one through the transform; None when one of the series is
+        not there or its frames do not fit.
+    """
+    found = {s.key: s for s in case.study.series}
+    fixed, moving = found.get(registration.fixed), found.get(registration.moving)
+    ends = (registration.transform.from_frame, registration.transform.to_frame)
+    if (
+        fixed is None
+        or moving is None
+        or ends != (fixed.grid.frame_of_reference, moving.grid.frame_of_reference)
+    ):
+        return None
+    still = _layer(case, fixed, Transform.identity(ends[0]))
+    return still, _layer(case, moving, registration.transform)
+
+
 def registration_picture(
     case: Case, registration: Registration, centre_mm: FloatArray | None
 ) -> Picture | None:
@@ -113,19 +151,12 @@ def registration_picture(
     Picture or None
         PNG; None when one of the series is not there or its frames do not fit.
     """
-    found = {s.key: s for s in case.study.series}
-    fixed, moving = found.get(registration.fixed), found.get(registration.moving)
-    ends = (registration.transform.from_frame, registration.transform.to_frame)
-    if (
-        fixed is None
-        or moving is None
-        or ends != (fixed.grid.frame_of_reference, moving.grid.frame_of_reference)
-    ):
+    layers = check_layers(case, registration)
+    if layers is None:
         return None
-    frame = fixed.grid.frame_of_reference
-    still = _layer(case, fixed, Transform.identity(frame))
-    moved = _layer(case, moving, registration.transform)
-    unmoved = _layer(case, moving, Transform.identity(*ends))
+    still, moved = layers
+    frame = still.grid.frame_of_reference
+    unmoved = replace(moved, transform=Transform.identity(frame, moved.grid.frame_of_reference))
     low, high = bounds_mm([(still.grid, still.transform)])
     centre = (low + high) / 2 if centre_mm is None else np.asarray(centre_mm)
     size = np.minimum(high - low, 380.0)
@@ -165,7 +196,7 @@ def _draw(
         x = left
         for plane, wide in zip(planes, widths, strict=True):
             tall = plane.shape[0] * scale
-            cuts = [_scaled(layer, plane) for layer in (still, moved, unmoved)]
+            cuts = [scaled_cut(layer, plane) for layer in (still, moved, unmoved)]
             edges = edge_mask(cuts[0])
             for row in range(len(rows)):
                 y = height - top - row * (row_in + gap) - (row_in + tall) / 2
@@ -201,7 +232,7 @@ def _draw(
 
 def _overlay(axes: Axes, edges: npt.NDArray[np.bool_], plane: Plane) -> None:
     colours = np.zeros((*plane.shape, 4))
-    colours[..., :3] = _EDGE
+    colours[..., :3] = EDGE
     colours[..., 3] = edges
     axes.imshow(colours, extent=plane.extent_mm, interpolation="nearest", aspect="equal")
 
@@ -220,7 +251,21 @@ def _layer(case: Case, series: Series, transform: Transform) -> Layer:
     return Layer(str(series.role), "", values, series.grid, transform, low, high, "gray")
 
 
-def _scaled(layer: Layer, plane: Plane) -> FloatArray:
+def scaled_cut(layer: Layer, plane: Plane) -> FloatArray:
+    """Cut a layer and bring it between 0 and 1.
+
+    Parameters
+    ----------
+    layer : Layer
+        From `check_layers`.
+    plane : Plane
+        The cut.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns)
+        NaN outside the field of view; PET as a square root.
+    """
     cut = sample_plane(layer.values, layer.grid, plane, transform=layer.transform)
     scaled = np.clip((cut - layer.low) / (layer.high - layer.low), 0, 1)
     return np.sqrt(scaled) if layer.title == str(Role.PET) else scaled

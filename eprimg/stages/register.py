@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -14,31 +13,31 @@ import numpy.typing as npt
 from eprimg.config import Config
 from eprimg.engines.registrars.contract import Registrar
 from eprimg.engines.registrars.rigid_settings import RigidSettings, load_profile
-from eprimg.engines.registrars.similarity import (
-    SimilarityCheck,
-    moved_rms_mm,
-    rotation_deg,
-)
-from eprimg.errors import Cancelled, ConfigError, EngineError, InputError
+from eprimg.errors import ConfigError, EngineError, InputError
 from eprimg.model.case import Finding, Severity, StageResult
+from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration, Transform
 from eprimg.model.volume import Volume
 from eprimg.registry import load_engine
+from eprimg.stages._register_chain import chained, own_ct
+from eprimg.stages._register_teller import Teller
 from eprimg.stages.carry import reference_series
+from eprimg.stages.given_masks import Masks, compare_masks, named_masks
 from eprimg.stages.register_bend import bend
 from eprimg.stages.register_check import (
     Estimate,
+    is_symmetric,
     list_doubts,
     list_faults,
-    orientation_of,
     quality_figures,
 )
 from eprimg.stages.register_contrast import comparable_volume
+from eprimg.stages.register_examine import examine
 from eprimg.stages.register_judge import judge
 
-__all__ = ["register"]
+__all__ = ["register", "register_pair"]
 
 Progress = Callable[[str, float], object]
 
@@ -95,16 +94,74 @@ def register(
     registrations: list[Registration] = []
     findings: list[Finding] = []
     for number, series in enumerate(tasks):
-        tell = _Teller(progress, number, len(tasks), series.key)
+        tell = Teller(progress, number, len(tasks), series.key)
         tell.high = 1.0 if config.register.model == "rigid" else 0.5
         made, noticed = _align(work, study, reference, series, tell)
         if made is None or not made.accepted:
-            made, noticed = _chained(work, study, series, registrations, made, noticed, tell)
+
+            def through(via: Series, moving: Series, tell: Teller = tell) -> Registration | None:
+                return _pair(work, via, moving, moving, tell)[0]
+
+            made, noticed = chained(
+                through,
+                study,
+                series,
+                [r for r in registrations if r.moving not in config.register.reject],
+                (made, noticed),
+            )
+        if made is not None:
+            made, more = _with_masks(work, study, reference, series, made)
+            noticed = [*noticed, *more]
         findings += noticed
         if made is not None:
             registrations.append(made)
     judged = judge(registrations, config.register)
     return StageResult(judged.value, (*findings, *judged.findings))
+
+
+def register_pair(
+    fixed: Series,
+    moving: Series,
+    config: Config,
+    *,
+    start: str | Transform = "",
+    masks: tuple[tuple[Masks, Grid], tuple[Masks, Grid]] | None = None,
+    progress: Progress | None = None,
+) -> StageResult[Registration | None]:
+    """Align two series, whatever they are.
+
+    Parameters
+    ----------
+    fixed, moving : Series
+        The series; ``moving`` is brought to ``fixed``.
+    config : Config
+        Settings; the section ``register`` and ``threads``.
+    start : str or Transform, optional
+        ``identity``, ``best``, or where the search begins; when left out, identity within one
+        frame of reference and the best of several elsewhere.
+    masks : tuple, optional
+        Masks by name and their grid, of the fixed and of the moving series.
+    progress : callable, optional
+        As in `register`.
+
+    Returns
+    -------
+    StageResult
+        The registration with its figures, accepted or not; None when the engine found none.
+
+    Raises
+    ------
+    EprimgError
+        As `register`.
+    """
+    engine: Registrar = load_engine("registrar", config.register.engine)()
+    work = _Work(engine, config, load_profile(config.register.profile), (), start)
+    made, findings = _pair(work, fixed, moving, moving, Teller(progress, 0, 1, moving.key))
+    if made is not None and masks is not None:
+        judged = compare_masks(made, masks[0], masks[1], work.rules.check)
+        findings += _warnings(fixed, moving.key, judged.doubts[len(made.doubts) :])
+        made = judged
+    return StageResult(made, tuple(findings))
 
 
 class _Work:
@@ -116,8 +173,10 @@ class _Work:
         config: Config,
         profile: Mapping[str, Any],
         regions: Sequence[LesionSet],
+        start: str | Transform = "",
     ) -> None:
         self.engine = engine
+        self.start = start
         self.config = config
         self.profile = profile
         self.regions = regions
@@ -133,11 +192,11 @@ class _Work:
 
 
 def _align(
-    work: _Work, study: Study, reference: Series, series: Series, tell: _Teller
+    work: _Work, study: Study, reference: Series, series: Series, tell: Teller
 ) -> tuple[Registration | None, list[Finding]]:
     findings: list[Finding] = []
-    ct = _own_ct(study, series)
-    between = _own_ct(study, reference)
+    ct = own_ct(study, series)
+    between = own_ct(study, reference)
     if ct is not None and between is not None:
         # Two PET/CT sessions: anatomy tells more than uptake that has moved on.
         made, noticed = _pair(work, between, ct, series, tell)
@@ -181,68 +240,18 @@ def _align(
     return made, findings + noticed
 
 
-def _own_ct(study: Study, series: Series) -> Series | None:
-    """Return the CT in the frame of reference of a PET series, else the only CT."""
-    if series.role != Role.PET:
-        return None
-    scans = study.find_all(Role.CT)
-    frame = series.grid.frame_of_reference
-    own = next((s for s in scans if s.grid.frame_of_reference == frame), None)
-    return own or (scans[0] if len(scans) == 1 and len(study.find_all(Role.PET)) == 1 else None)
-
-
-def _chained(
-    work: _Work,
-    study: Study,
-    series: Series,
-    registrations: Sequence[Registration],
-    direct: Registration | None,
-    noticed: list[Finding],
-    tell: _Teller,
-) -> tuple[Registration | None, list[Finding]]:
-    """Align a time point through another one of its role that is aligned with the reference."""
-    instant = study.instant_of(series.key)
-    others = [
-        (s, r)
-        for s in study.find_all(series.role)
-        for r in registrations
-        if r.moving == s.key and r.accepted and s.key not in work.config.register.reject
-    ]
-    if instant is not None:
-        # The nearest in time looks most alike.
-        others.sort(key=lambda each: _apart_s(study.instant_of(each[0].key), instant))
-    for via, first in others:
-        second, _ = _pair(work, via, series, series, tell)
-        if second is None or not second.accepted:
-            continue
-        why = direct.note if direct is not None else noticed[0].text
-        text = f"{first.fixed} could not be aligned with {series.key} ({why.rstrip('.')}), so it "
-        text += f"is aligned through {via.key}: both transforms are composed"
-        one, two = (r.qc.get("registration_error_mm", np.nan) for r in (first, second))
-        qc = {**second.qc, "registration_error_mm": float(np.hypot(one, two))}
-        chained = Registration(
-            first.fixed,
-            series.key,
-            first.transform.then(second.transform),
-            second.engine,
-            {**second.settings, "through": [via.key], "first_part": dict(first.settings)},
-            qc,
-            True,
-            f"{text}; {second.note}",
-            (*first.doubts, *second.doubts),
-        )
-        return chained, [Finding("W_REGISTRATION_CHAIN", Severity.WARNING, series.key, f"{text}.")]
-    return direct, noticed
-
-
-def _apart_s(one: datetime | None, other: datetime) -> float:
-    if one is None or (one.tzinfo is None) != (other.tzinfo is None):
-        return float("inf")
-    return abs((one - other).total_seconds())
+def _with_masks(
+    work: _Work, study: Study, reference: Series, series: Series, made: Registration
+) -> tuple[Registration, list[Finding]]:
+    """Let masks of the same name, drawn on both series, speak."""
+    masks = [(named_masks(study.regions, s.grid), s.grid) for s in (reference, series)]
+    judged = compare_masks(made, masks[0], masks[1], work.rules.check)
+    new = judged.doubts[len(made.doubts) :]
+    return judged, _warnings(reference, series.key, new)
 
 
 def _pair(
-    work: _Work, fixed: Series, partner: Series, moving: Series, tell: _Teller
+    work: _Work, fixed: Series, partner: Series, moving: Series, tell: Teller
 ) -> tuple[Registration | None, list[Finding]]:
     """Align ``partner`` and file the result for ``moving``, which shares its frame."""
     frames = (fixed.grid.frame_of_reference, partner.grid.frame_of_reference)
@@ -282,15 +291,27 @@ def _pair(
         text = f"{fixed.key} and {moving.key} are not aligned{through}: {'; '.join(faults)}."
         finding = Finding("E_REGISTRATION", Severity.ERROR, moving.key, text)
         return made(result.matrix, work.name, text, False), [finding]
-    findings = []
+    findings: list[Finding] = []
+    if is_symmetric(estimate, work.rules.check):
+        turned = estimate.orientation
+        findings.append(
+            Finding(
+                "I_REGISTRATION_SYMMETRIC",
+                Severity.INFO,
+                moving.key,
+                f"{fixed.key} resembles its own mirror image (local correlation "
+                f"{turned.symmetry:.2f}), so {turned.key} fits nearly as well "
+                f"{turned.other.name}: that the headers tell left from right was not checked.",
+            )
+        )
     one_session = frames[0] == frames[1] and fixed.study_uid == partner.study_uid != ""
-    if one_session and work.config.register.accept_identity:
+    if one_session and work.config.register.accept_identity and result.displacement is None:
         both_mr = partner.role == Role.MR_POST
         check = work.rules.check
         limit = check.identity_tolerance_mr_mm if both_mr else check.identity_tolerance_pet_mm
         found = f"a check found {estimate.moved_rms_mm:.1f} mm of movement (tolerance {limit:g} mm)"
         if estimate.moved_rms_mm <= limit:
-            findings = _warnings(fixed, moving.key, doubts)
+            findings += _warnings(fixed, moving.key, doubts)
             text = f"one session, shared coordinates{through}; {found}: the header's are used"
             # What the check found is not corrected, so it is part of the error.
             qc["registration_error_mm"] = max(result.consistency_mm, estimate.moved_rms_mm)
@@ -319,7 +340,7 @@ def _bent(
     rigid: Registration,
     estimate: Estimate,
     findings: list[Finding],
-    tell: _Teller,
+    tell: Teller,
 ) -> tuple[Registration, list[Finding]]:
     """Bend an accepted alignment where the settings ask for it."""
     if work.config.register.model == "rigid":
@@ -363,7 +384,7 @@ def _estimate(
     moving: Series,
     *,
     shared: bool,
-    tell: _Teller,
+    tell: Teller,
 ) -> Estimate:
     first, second = work.comparable(fixed), work.comparable(partner)
     try:
@@ -373,7 +394,7 @@ def _estimate(
             settings=work.profile,
             seed=work.config.register.seed,
             threads=work.threads,
-            start="identity" if shared else "best",
+            start=work.start or ("identity" if shared else "best"),
             progress=tell.engine_progress,
             should_stop=tell.should_stop,
         )
@@ -384,99 +405,15 @@ def _estimate(
     if tell.stopped_by is not None:
         raise tell.stopped_by
     tell("checking the alignment", 1.0)
-    rules = work.rules
-    check = SimilarityCheck(first, second, rules.intensity, grid_mm=rules.check.grid_mm)
-    tell.again()
-    centre = fixed.grid.center_lps_mm[None, :]
-    step = rules.check.displaced_mm
-    beside = []
-    for axis in range(3):
-        for sign in (-step, step):
-            displaced = np.array(result.matrix)
-            displaced[axis, 3] += sign
-            tell.again()
-            beside.append(check.at(displaced, local=False).nmi - 1.0)
-    tell.again()
-    after = check.at(result.matrix)
-    tell.again()
-    around = float(np.nanmax(beside)) if np.isfinite(beside).any() else float("nan")
-    same_start = np.array_equal(result.start, np.eye(4))
-    header = check.at(np.eye(4))
-    tell.again()
-    orientations = [
-        orientation_of(partner.key, first, second, check, result.matrix, rules, ask=tell.again)
-    ]
-    if moving.key != partner.key:
-        # The CT may be right and the PET that rides on it turned.
-        rider = work.comparable(moving)
-        tell.again()
-        own = SimilarityCheck(first, rider, rules.intensity, grid_mm=rules.check.grid_mm)
-        orientations.append(
-            orientation_of(moving.key, first, rider, own, result.matrix, rules, ask=tell.again)
-        )
-    return Estimate(
-        result=result,
-        header=header,
-        start=header if same_start else check.at(result.start),
-        after=after,
-        orientation=max(orientations, key=lambda found: found.share),
+    # The CT may be right and the PET that rides on it turned.
+    rider = (moving.key, work.comparable(moving)) if moving.key != partner.key else None
+    return examine(
+        result,
+        first,
+        second,
+        work.rules,
+        key=partner.key,
         both_mr={fixed.role, partner.role} <= {Role.MR_PRE, Role.MR_POST},
-        peak=(after.nmi - 1.0) / around if around > 0 else float("nan"),
-        moved_center_mm=moved_rms_mm(centre, result.matrix, np.eye(4)),
-        rotated_deg=rotation_deg(result.matrix),
-        moved_rms_mm=moved_rms_mm(_box_points(fixed), result.matrix, np.eye(4)),
+        rider=rider,
+        ask=tell.again,
     )
-
-
-def _comparable(series: Series) -> Volume:
-    return comparable_volume(series)
-
-
-def _box_points(series: Series) -> npt.NDArray[np.float64]:
-    """Return points of the inner half of the field of view, where the patient is."""
-    axes = [np.linspace(0.25, 0.75, 5) * (n - 1) for n in series.grid.shape]
-    index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    return series.grid.index_to_lps_mm(index)
-
-
-class _Teller:
-    """Passes progress on, and remembers what stopped the work while the engine had the word."""
-
-    def __init__(self, progress: Progress | None, number: int, count: int, key: str) -> None:
-        self._progress = progress
-        self._number, self._count, self._key = number, count, key
-        self._last = ("", 0.0)
-        self.low, self.high = 0.0, 1.0
-        """Part of the work of this series that the present step is."""
-        self.stopped_by: BaseException | None = None
-
-    def __call__(self, words: str, share: float) -> None:
-        self._last = (words, share)
-        if self._progress is not None:
-            done = self._number + self.low + (self.high - self.low) * share
-            told = self._progress(f"{self._key}: {words}", done / self._count)
-            if told is False:
-                raise Cancelled(where=f"{self._key}: {words}")
-
-    def second_half(self) -> None:
-        """Let the shares that follow fill the rest of this series."""
-        self.low, self.high = self.high, 1.0
-        self._last = (self._last[0], 0.0)
-
-    def again(self) -> None:
-        """Ask without news."""
-        self(*self._last)
-
-    def should_stop(self) -> bool:
-        """Ask from inside the engine, which would swallow an exception or lose its kind."""
-        if self.stopped_by is None:
-            try:
-                self.again()
-            except BaseException as error:  # kept, and raised again by the stage
-                self.stopped_by = error
-        return self.stopped_by is not None
-
-    def engine_progress(self, words: str, share: float) -> None:
-        """Pass on what the engine tells; a stop is found at its next question."""
-        self._last = (words, share)
-        self.should_stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +12,14 @@ from eprimg.config import RegisterConfig
 from eprimg.engines.registrars.contract import RegistrarResult
 from eprimg.engines.registrars.orientation import OtherOrientation, best_other_orientation
 from eprimg.engines.registrars.rigid_settings import CheckSettings, RigidSettings
+from eprimg.engines.registrars.second_look import fit_nearby
 from eprimg.engines.registrars.similarity import Similarity, SimilarityCheck
 from eprimg.model.volume import Volume
 
 __all__ = [
     "Estimate",
     "Orientation",
+    "is_symmetric",
     "list_doubts",
     "list_faults",
     "orientation_of",
@@ -37,11 +39,15 @@ class Orientation:
         Normalised mutual information at the alignment.
     other : OtherOrientation
         The best turned or mirrored position.
+    symmetry : float
+        How much the fixed series resembles itself when it is changed in the same way (local
+        correlation); NaN when it was not asked for.
     """
 
     key: str
     nmi: float
     other: OtherOrientation
+    symmetry: float = float("nan")
 
     @property
     def share(self) -> float:
@@ -70,6 +76,12 @@ class Estimate:
         Mutual information (minus 1) over that of the best of six displaced positions.
     moved_center_mm, rotated_deg, moved_rms_mm : float
         Size of the movement that was found.
+    nearby_mm, nearby_gain : float
+        Distance to the best place nearby, over the body, and by which share more information there
+        is there; NaN when it was not looked for.
+    inverse_mm : float
+        Distance between each point and where the alignment and a second estimate of the way back
+        bring it.
     """
 
     result: RegistrarResult
@@ -82,6 +94,9 @@ class Estimate:
     moved_center_mm: float
     rotated_deg: float
     moved_rms_mm: float
+    nearby_mm: float = float("nan")
+    nearby_gain: float = float("nan")
+    inverse_mm: float = float("nan")
 
 
 def orientation_of(
@@ -130,7 +145,14 @@ def orientation_of(
         minimum_overlap_fraction=rules.check.minimum_overlap_fraction,
         ask=ask,
     )
-    return Orientation(key, check.at(matrix, local=False).nmi, other)
+    found = Orientation(key, check.at(matrix, local=False).nmi, other)
+    if found.share <= rules.check.doubtful_share_of_other_orientation:
+        return found
+    # Nearly as good: because the alignment is wrong, or because the body is its own mirror image?
+    own = SimilarityCheck(fixed, fixed, rules.intensity, grid_mm=rules.check.orientation_grid_mm)
+    mirror = np.linalg.inv(np.asarray(matrix, dtype=float)) @ other.matrix
+    best = fit_nearby(own, mirror, ask=ask).matrix @ mirror
+    return replace(found, symmetry=own.at(best).local_ncc2)
 
 
 def quality_figures(estimate: Estimate, *, through_ct: bool) -> dict[str, float]:
@@ -168,6 +190,13 @@ def quality_figures(estimate: Estimate, *, through_ct: bool) -> dict[str, float]
         "registration_error_mm": max(result.consistency_mm, polished),
         "through_ct": float(through_ct),
     }
+    second_look = {
+        "nearby_mm": estimate.nearby_mm,
+        "nearby_gain": estimate.nearby_gain,
+        "inverse_mm": estimate.inverse_mm,
+        "body_symmetry": estimate.orientation.symmetry,
+    }
+    qc |= {name: value for name, value in second_look.items() if np.isfinite(value)}
     if np.isfinite(result.polish_moved_mm):
         qc["polish_moved_mm"] = result.polish_moved_mm
     return qc
@@ -224,11 +253,43 @@ def list_faults(estimate: Estimate, limits: RegisterConfig, check: CheckSettings
             f"{turned.other.nmi:.4f} instead of {turned.nmi:.4f}): check the patient position and "
             "the orientation in the headers of both series"
         )
+    limit = check.refused_nearby_mm
+    if estimate.nearby_mm > limit and not estimate.inverse_mm <= limit:
+        back = (
+            f", and the way back misses by {estimate.inverse_mm:.1f} mm"
+            if np.isfinite(estimate.inverse_mm)
+            else ""
+        )
+        faults.append(
+            f"a place {estimate.nearby_mm:.1f} mm away fits better (mutual information "
+            f"{100 * estimate.nearby_gain:+.0f} %){back} (more than {limit:g} mm)"
+        )
     if not estimate.peak > 1.0:
         faults.append(
             f"a position {check.displaced_mm:g} mm away looks as good (mutual information)"
         )
     return faults
+
+
+def is_symmetric(estimate: Estimate, check: CheckSettings) -> bool:
+    """Tell whether the body is its own mirror image, so that mirroring cannot be judged.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        The registration.
+    check : CheckSettings
+        The profile's limits.
+
+    Returns
+    -------
+    bool
+        True when the fixed series resembles its own mirror image (a head, a neck).
+    """
+    turned = estimate.orientation
+    return bool(
+        turned.other.name.startswith("mirrored") and turned.symmetry > check.symmetric_body_ncc2
+    )
 
 
 def list_doubts(estimate: Estimate, check: CheckSettings) -> list[str]:
@@ -255,8 +316,20 @@ def list_doubts(estimate: Estimate, check: CheckSettings) -> list[str]:
             f"two estimates disagree by {estimate.result.consistency_mm:.1f} mm (more than "
             f"{check.doubtful_consistency_mm:g} mm)"
         )
+    limit = check.doubtful_nearby_mm
+    if estimate.nearby_mm > limit:
+        doubts.append(
+            f"a place {estimate.nearby_mm:.1f} mm away fits better (mutual information "
+            f"{100 * estimate.nearby_gain:+.0f} %; more than {limit:g} mm)"
+        )
+    if estimate.inverse_mm > limit:
+        doubts.append(
+            f"there and back again ends {estimate.inverse_mm:.1f} mm from where it began "
+            f"(more than {limit:g} mm)"
+        )
     turned = estimate.orientation
-    if turned.share > check.doubtful_share_of_other_orientation:
+    symmetric = is_symmetric(estimate, check)
+    if turned.share > check.doubtful_share_of_other_orientation and not symmetric:
         doubts.append(
             f"{turned.key} fits nearly as well {turned.other.name} (mutual information "
             f"{turned.other.nmi:.4f} and {turned.nmi:.4f})"

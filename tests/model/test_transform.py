@@ -65,3 +65,17 @@ def test_repr_and_registration_record() -> None:
     assert record.accepted
     assert record.qc == {}
     assert record.doubts == ()
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict", "reasons"),
+    [
+        ({}, "pass", ()),
+        ({"doubts": ("a", "b")}, "review", ("a", "b")),
+        ({"accepted": False, "note": "why"}, "fail", ("why",)),
+        ({"accepted": False, "rejected": True}, "fail", ("rejected by the reader",)),
+    ],
+)
+def test_verdict_of_a_registration(facts, verdict, reasons) -> None:
+    made = Registration("a", "b", Transform.identity("1.2"), "engine", **facts)
+    assert (str(made.verdict), made.reasons) == (verdict, reasons)

@@ -61,8 +61,9 @@ def test_the_page_needs_nothing_from_outside(page: Page) -> None:
 
 
 def test_every_figure_has_an_alternative_text(page: Page) -> None:
-    # chart, overview, three lesions with planes and decay, two registrations
-    assert len(page.all("img")) == 2 + 3 * 2 + 2
+    # chart, overview, three lesions with planes and decay, two registrations, and for each of these
+    # four pictures (both series, tiles, edges) of every lesion
+    assert len(page.all("img")) == 2 + 3 * 2 + 2 + 2 * 3 * 4
     assert all(len(a.get("alt") or "") > 30 for a in page.all("img"))
 
 
@@ -184,7 +185,21 @@ def test_mr_alone(brief_case: Case) -> None:
     page = Page(render_report(only(brief_case, {"mr_pre", "mr_post"}), Config()))
     assert "PET" in page.words
     assert "not in this study" in page.words
-    assert len(page.all("img")) == 2 + 2 + 1
+    assert len(page.all("img")) == 2 + 2 + 1 + 4
+
+
+def test_verdicts_reasons_and_lesions_of_the_alignments(brief_case: Case) -> None:
+    first, second = brief_case.registrations
+    doubted = replace(first, doubts=("two estimates disagree",))
+    told = replace(brief_case, registrations=(doubted, second), uptake_apart_mm={1: 4.27})
+    page = Page(render_report(told, Config()))
+    assert "review: accepted with doubts" in page.words
+    assert "pass: accepted" in page.words
+    assert "two estimates disagree" in page.words
+    assert "all checks passed" in page.words
+    # Beside the pictures of that lesion only, and not a second time among the figures.
+    assert page.words.count("4.27") == 0
+    assert page.words.count("uptake 4.3 mm from the outline's centre") == 1
 
 
 def test_no_lesions(brief_case: Case) -> None:

@@ -120,6 +120,21 @@ def test_an_unaligned_series_is_not_measured(scene):
     assert lesion.measurement("suvbw", "mean", "pet") is not None
 
 
+def test_a_failed_alignment_leaves_the_numbers_of_masks_drawn_there(scene):
+    """The same lesion drawn on both sessions: native medians stay, the voxel-wise map is gone."""
+    drawn = np.zeros(scene.shape, dtype=np.int32)
+    drawn[5, 14, 10:13] = 1
+    lesion = scene.region_set(names=("lesion",))
+    outline = {"1": fingerprints(scene.region_set())["1"]}
+    settings = {"outlines": outline}
+    native = {"mr_post": LesionSet(drawn, scene.grid("post"), lesion.regions, settings=settings)}
+    registrations = (scene.registration("mr_post", accepted=False), scene.registration("pet"))
+    result = run(scene, registrations=registrations, native=native)
+    assert number(result, "lesion", "r2star", "median", "mr_post").n_voxels == 3
+    assert number(result, "lesion", "r2star", "median", "mr_pre").n_voxels == 100
+    assert "registered" not in {m.source for m in result.value.lesions.lesions[0].measurements}
+
+
 def test_labels_known_on_a_grid_are_used_as_they_are(scene):
     """A mask drawn on the PET is measured there as drawn, not carried there and back."""
     drawn = np.zeros(scene.shape, dtype=np.int32)

@@ -15,6 +15,7 @@ from eprimg.engines.registrars.similarity import Similarity
 from eprimg.stages.register_check import (
     Estimate,
     Orientation,
+    is_symmetric,
     list_doubts,
     list_faults,
     quality_figures,
@@ -84,6 +85,53 @@ def test_one_doubt_at_a_time(changes: dict[str, object], words: str) -> None:
     assert list_faults(estimate, LIMITS, CHECK) == []
     (doubt,) = list_doubts(estimate, CHECK)
     assert words in doubt
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"nearby_mm": 2.6, "nearby_gain": 0.1}, "a place 2.6 mm away fits better"),
+        ({"inverse_mm": 2.6}, "there and back again ends 2.6 mm"),
+        # Far away one way only: a doubt, not yet a reason to refuse.
+        ({"nearby_mm": 9.0, "nearby_gain": 0.1, "inverse_mm": 0.5}, "a place 9.0 mm away"),
+    ],
+)
+def test_a_better_place_nearby_is_a_doubt(changes: dict[str, float], words: str) -> None:
+    estimate = replace(GOOD, **changes)
+    assert list_faults(estimate, LIMITS, CHECK) == []
+    (doubt,) = list_doubts(estimate, CHECK)
+    assert words in doubt
+    figures = quality_figures(estimate, through_ct=False)
+    assert {name: figures[name] for name in changes} == changes
+
+
+@pytest.mark.parametrize("inverse_mm", [6.0, float("nan")])
+def test_a_better_place_far_away_is_refused(inverse_mm: float) -> None:
+    estimate = replace(GOOD, nearby_mm=6.0, nearby_gain=0.2, inverse_mm=inverse_mm)
+    (fault,) = list_faults(estimate, LIMITS, CHECK)
+    assert "a place 6.0 mm away fits better (mutual information +20 %)" in fault
+    assert ("the way back misses" in fault) == np.isfinite(inverse_mm)
+
+
+@pytest.mark.parametrize(
+    ("symmetry", "name", "doubted"),
+    [
+        (0.96, "mirrored left to right", False),
+        (0.94, "mirrored left to right", True),
+        (0.96, "turned by 180 degrees about the z axis", True),
+        (float("nan"), "mirrored left to right", True),
+    ],
+)
+def test_a_symmetric_body_is_no_doubt(symmetry: float, name: str, doubted: bool) -> None:
+    other = OtherOrientation(name, 1.39, np.eye(4))
+    estimate = replace(GOOD, orientation=Orientation("pet", 1.4, other, symmetry))
+    assert is_symmetric(estimate, CHECK) != doubted
+    assert bool(list_doubts(estimate, CHECK)) == doubted
+    # What fits better mirrored is refused, symmetric or not.
+    better = replace(
+        GOOD, orientation=Orientation("pet", 1.4, OtherOrientation(name, 1.41, np.eye(4)), symmetry)
+    )
+    assert len(list_faults(better, LIMITS, CHECK)) == 1
 
 
 def test_pet_is_not_held_to_the_correlation_of_two_mr() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 from eprimg.config import RegisterConfig
 from eprimg.engines.registrars.contract import RegistrarResult
 from eprimg.engines.registrars.rigid_settings import RigidSettings, load_profile
-from eprimg.engines.registrars.similarity import SimilarityCheck, moved_rms_mm, rotation_deg
-from eprimg.stages.register_check import Estimate, list_doubts, list_faults, orientation_of
+from eprimg.stages.register_check import list_doubts, list_faults, quality_figures
+from eprimg.stages.register_examine import examine
 from eprimg_phantoms.geometry import RigidMotion
 from tests.validation.registration_bench import ANATOMIES, PROFILE, BenchCase, make_case
 
@@ -41,6 +41,7 @@ class QcRow(NamedTuple):
     refused: bool
     doubted: bool
     words: str
+    figures: dict[str, float]
 
     @property
     def flagged(self) -> bool:
@@ -111,26 +112,13 @@ def judge(qc: QcCase, *, consistency_mm: float = 0.0) -> QcRow:
     """
     case, matrix = qc.case, qc.matrix
     rules = RigidSettings.from_mapping(load_profile(PROFILE))
-    check = SimilarityCheck(case.fixed, case.moving, rules.intensity, grid_mm=rules.check.grid_mm)
-    step, beside = rules.check.displaced_mm, []
-    for axis in range(3):
-        for sign in (-step, step):
-            displaced = np.array(matrix)
-            displaced[axis, 3] += sign
-            beside.append(check.at(displaced, local=False).nmi - 1.0)
-    after, header = check.at(matrix), check.at(np.eye(4))
-    centre = case.fixed.grid.center_lps_mm[None, :]
-    estimate = Estimate(
-        result=RegistrarResult(matrix, np.eye(4), "identity", consistency_mm),
-        header=header,
-        start=header,
-        after=after,
-        orientation=orientation_of(case.kind, case.fixed, case.moving, check, matrix, rules),
+    estimate = examine(
+        RegistrarResult(matrix, np.eye(4), "identity", consistency_mm),
+        case.fixed,
+        case.moving,
+        rules,
+        key=case.kind,
         both_mr=case.kind.startswith("mr"),
-        peak=(after.nmi - 1.0) / float(np.nanmax(beside)),
-        moved_center_mm=moved_rms_mm(centre, matrix, np.eye(4)),
-        rotated_deg=rotation_deg(matrix),
-        moved_rms_mm=moved_rms_mm(case.lesions_mm, matrix, np.eye(4)),
     )
     faults = list_faults(estimate, RegisterConfig(), rules.check)
     doubts = list_doubts(estimate, rules.check)
@@ -143,4 +131,5 @@ def judge(qc: QcCase, *, consistency_mm: float = 0.0) -> QcRow:
         bool(faults),
         bool(doubts),
         "; ".join([*faults, *doubts]),
+        quality_figures(estimate, through_ct=False),
     )

@@ -101,6 +101,10 @@ class CheckSettings:
     doubtful_share_of_other_orientation: float
     doubtful_peak_ratio: float
     doubtful_local_ncc2_mr: float
+    symmetric_body_ncc2: float
+    doubtful_nearby_mm: float
+    refused_nearby_mm: float
+    doubtful_mask_dice: float
 
 
 @dataclass(frozen=True, slots=True)

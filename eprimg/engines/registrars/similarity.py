@@ -21,6 +21,7 @@ from eprimg.engines.registrars.intensity import comparable_values
 from eprimg.engines.registrars.rigid_settings import IntensitySettings
 from eprimg.model.displacement import Displacement
 from eprimg.model.grid import Grid
+from eprimg.model.transform import Transform
 from eprimg.model.volume import Volume
 
 __all__ = [
@@ -39,6 +40,7 @@ _BINS = 32
 _WINDOW = 7
 _FEWEST_POINTS = 200
 _BODY_STRIDE_MM = 12.0
+_MOST_BODY_POINTS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +104,23 @@ class SimilarityCheck:
         )
         self._fixed_bin = _bins(self._fixed)
         self._moving_top = float(self._moving.max())
+        self._bent: tuple[Displacement, FloatArray] | None = None
+
+    def body_mm(self) -> FloatArray:
+        """Return lattice points of the fixed volume that are brighter than its mean.
+
+        Returns
+        -------
+        ndarray, shape (n, 3)
+            LPS mm, at most some thousands.
+        """
+        index = np.argwhere(self._body).astype(np.float64)
+        index = index[:: max(1, len(index) // _MOST_BODY_POINTS)]
+        return np.asarray(index @ self._index[:3, :3].T + self._index[:3, 3])
 
     def at(
         self,
-        matrix: npt.ArrayLike,
+        transform: npt.ArrayLike | Transform,
         *,
         local: bool = True,
         displacement: Displacement | None = None,
@@ -114,35 +129,24 @@ class SimilarityCheck:
 
         Parameters
         ----------
-        matrix : array_like, shape (4, 4)
-            From the fixed frame to the moving frame, LPS mm.
+        transform : array_like, shape (4, 4), or Transform
+            From the fixed frame to the moving frame, LPS mm; a `Transform` may be bent.
         local : bool
             Compute the local correlation too.
         displacement : Displacement, optional
-            Shift in the fixed frame that comes first; the overlap is told without it.
+            Shift in the fixed frame that comes before a matrix.
 
         Returns
         -------
         Similarity
             The figures.
         """
-        from scipy import ndimage
-
-        to_index = np.linalg.inv(self.grids[1].affine) @ np.asarray(matrix) @ self._index
-        if displacement is None:
-            warped = ndimage.affine_transform(
-                self._moving,
-                to_index[:3, :3],
-                to_index[:3, 3],
-                output_shape=self._fixed.shape,
-                order=1,
-                mode="constant",
-                cval=np.nan,
-            )
-        else:
-            warped = self._bent(to_index, displacement)
+        if displacement is not None:
+            start, end = (g.frame_of_reference for g in self.grids)
+            transform = Transform(np.asarray(transform), start, end, displacement)
+        warped = self._warped(transform)
         inside = np.isfinite(warped)
-        overlap = overlap_fraction(*self.grids, matrix)
+        overlap = overlap_fraction(*self.grids, transform)
         if np.count_nonzero(inside) < _FEWEST_POINTS:
             return Similarity(float("nan"), float("nan"), overlap)
         warped[~inside] = 0.0
@@ -156,17 +160,37 @@ class SimilarityCheck:
         ncc2 = self._local_ncc2(warped, inside) if local else float("nan")
         return Similarity(float(nmi), ncc2, overlap)
 
-    def _bent(self, to_index: FloatArray, displacement: Displacement) -> npt.NDArray[np.float32]:
+    def _warped(self, transform: npt.ArrayLike | Transform) -> npt.NDArray[np.float32]:
+        """Interpolate the moving volume at the lattice of the fixed one; NaN outside."""
         from scipy import ndimage
 
-        index = np.moveaxis(np.indices(self._fixed.shape, dtype=np.float64), 0, -1)
-        shift = displacement.at(index @ self._index[:3, :3].T + self._index[:3, 3])
-        per_mm = to_index[:3, :3] @ np.linalg.inv(self._index[:3, :3])
-        there = index @ to_index[:3, :3].T + to_index[:3, 3] + shift @ per_mm.T
-        warped = ndimage.map_coordinates(
-            self._moving, np.moveaxis(there, -1, 0), order=1, mode="constant", cval=np.nan
+        to_moving = np.linalg.inv(self.grids[1].affine)
+        bend = transform.displacement if isinstance(transform, Transform) else None
+        matrix = transform.matrix if isinstance(transform, Transform) else np.asarray(transform)
+        if bend is None:
+            to_index = to_moving @ matrix @ self._index
+            return np.asarray(
+                ndimage.affine_transform(
+                    self._moving,
+                    to_index[:3, :3],
+                    to_index[:3, 3],
+                    output_shape=self._fixed.shape,
+                    order=1,
+                    mode="constant",
+                    cval=np.nan,
+                )
+            )
+        if self._bent is None or self._bent[0] is not bend:
+            # One field is looked at with many matrices: its shifts are interpolated once.
+            index = np.moveaxis(np.indices(self._fixed.shape, dtype=np.float64), 0, -1)
+            points = index.reshape(-1, 3) @ self._index[:3, :3].T + self._index[:3, 3]
+            self._bent = (bend, points + bend.at(points))
+        whole = to_moving @ matrix
+        there = self._bent[1] @ whole[:3, :3].T + whole[:3, 3]
+        values = ndimage.map_coordinates(
+            self._moving, there.T, order=1, mode="constant", cval=np.nan
         )
-        return np.asarray(warped)
+        return np.asarray(values).reshape(self._fixed.shape)
 
     def _local_ncc2(self, warped: npt.NDArray[np.float32], inside: npt.NDArray[np.bool_]) -> float:
         from scipy import ndimage
@@ -242,14 +266,18 @@ def centroid_mm(values: npt.NDArray[np.float32], grid: Grid) -> FloatArray:
     return grid.index_to_lps_mm(index)
 
 
-def moved_rms_mm(points_mm: npt.ArrayLike, first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+def moved_rms_mm(
+    points_mm: npt.ArrayLike,
+    first: npt.ArrayLike | Transform,
+    second: npt.ArrayLike | Transform,
+) -> float:
     """Return the root-mean-square distance between where two transforms put points.
 
     Parameters
     ----------
     points_mm : array_like, shape (n, 3)
         LPS mm.
-    first, second : array_like, shape (4, 4)
+    first, second : array_like, shape (4, 4), or Transform
         Transforms.
 
     Returns
@@ -257,8 +285,8 @@ def moved_rms_mm(points_mm: npt.ArrayLike, first: npt.ArrayLike, second: npt.Arr
     float
         Distance in mm.
     """
-    difference = np.asarray(first, dtype=float) - np.asarray(second, dtype=float)
-    vectors = np.asarray(points_mm, dtype=float) @ difference[:3, :3].T + difference[:3, 3]
+    points = np.asarray(points_mm, dtype=float)
+    vectors = _mapped(first, points) - _mapped(second, points)
     return float(np.sqrt((vectors**2).sum(axis=1).mean()))
 
 
@@ -282,22 +310,28 @@ def rotation_deg(matrix: npt.ArrayLike) -> float:
     return float(np.degrees(np.arctan2(sine, (np.trace(rotation) - 1.0) / 2.0)))
 
 
-def overlap_fraction(fixed: Grid, moving: Grid, matrix: npt.ArrayLike) -> float:
+def overlap_fraction(fixed: Grid, moving: Grid, matrix: npt.ArrayLike | Transform) -> float:
     """Return the share of the smaller field of view that both grids cover.
 
     Parameters
     ----------
     fixed, moving : Grid
         The grids.
-    matrix : array_like, shape (4, 4)
+    matrix : array_like, shape (4, 4), or Transform
         From the fixed frame to the moving frame, LPS mm.
 
     Returns
     -------
     float
         0 to 1, from 24 x 24 x 24 points of the smaller field of view.
+
+    Notes
+    -----
+    A bent transform counts with its matrix: a field bends by some millimetres where fields of view
+    overlap by hundreds, and fades to zero where it leaves them.
     """
-    forward = np.asarray(matrix, dtype=float)
+    plain = matrix.matrix if isinstance(matrix, Transform) else matrix
+    forward = np.asarray(plain, dtype=float)
     volumes = [g.voxel_volume_ml * np.prod(g.shape) for g in (fixed, moving)]
     small, large = (fixed, moving) if volumes[0] <= volumes[1] else (moving, fixed)
     if small is moving:
@@ -308,6 +342,13 @@ def overlap_fraction(fixed: Grid, moving: Grid, matrix: npt.ArrayLike) -> float:
     there = large.lps_mm_to_index(points)
     inside = ((there >= -0.5) & (there <= np.array(large.shape) - 0.5)).all(axis=1)
     return float(inside.mean())
+
+
+def _mapped(transform: npt.ArrayLike | Transform, points: FloatArray) -> FloatArray:
+    if isinstance(transform, Transform):
+        return transform.apply(points)
+    matrix = np.asarray(transform, dtype=float)
+    return np.asarray(points @ matrix[:3, :3].T + matrix[:3, 3])
 
 
 def _smoothed(

@@ -1,0 +1,175 @@
+"""The command line of one registration: ``eprimg register``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from eprimg.cli_show import err, out, progress, show_findings, show_registrations
+from eprimg.config import Config, load_config
+from eprimg.errors import InputError
+
+__all__ = ["register"]
+
+_FAILED = 5
+
+
+class Model(StrEnum):
+    """How the moving series may move."""
+
+    RIGID = "rigid"
+    DEFORMABLE = "deformable"
+
+
+class Kind(StrEnum):
+    """What a series shows."""
+
+    MR = "mr"
+    PET = "pet"
+    CT = "ct"
+
+
+def register(
+    fixed: Annotated[
+        Path, typer.Option(help="Series that stays: NIfTI file, or folder with one DICOM series.")
+    ],
+    moving: Annotated[Path, typer.Option(help="Series that is brought to it.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Output folder; must be new.")],
+    model: Annotated[
+        Model | None, typer.Option(help="How it may move; as in the settings when left out.")
+    ] = None,
+    start: Annotated[
+        str, typer.Option(help="identity, best, or an ITK transform file (.tfm) to begin with.")
+    ] = "",
+    engine: Annotated[str, typer.Option(help="Engine (see eprimg check).")] = "",
+    fixed_mask: Annotated[
+        Path | None,
+        typer.Option(help="Labels (NIfTI) on the fixed series; compared with --moving-mask."),
+    ] = None,
+    moving_mask: Annotated[
+        Path | None, typer.Option(help="Labels (NIfTI) on the moving series, same numbers.")
+    ] = None,
+    fixed_kind: Annotated[
+        Kind | None, typer.Option(help="What the fixed series shows; NIfTI: mr when left out.")
+    ] = None,
+    moving_kind: Annotated[
+        Kind | None, typer.Option(help="What the moving series shows; NIfTI: mr when left out.")
+    ] = None,
+    fixed_series: Annotated[
+        str, typer.Option(help="Key of the series in a folder with several.")
+    ] = "",
+    moving_series: Annotated[
+        str, typer.Option(help="Key of the series in a folder with several.")
+    ] = "",
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="Settings file (TOML).")
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One setting, section.key=value; may be repeated."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier output folder.")
+    ] = False,
+) -> None:
+    """Align two series; write the transform (ITK), the moved series and the quality figures."""
+    from eprimg.io.output_folder import check_apart, check_target
+    from eprimg.io.read_volume import read_volume
+    from eprimg.io.write_registration import write_registration
+    from eprimg.stages.moved_series import moved_series
+    from eprimg.stages.register import register_pair
+
+    config = _settings(config_file, assignments, model, engine)
+    check_target(out_folder, overwrite=overwrite, source=fixed)
+    check_apart(out_folder, moving)
+    with progress() as tell:
+        first, second = (
+            read_volume(path, key=key, kind=kind or "", series=name, config=config, progress=tell)
+            for path, key, kind, name in (
+                (fixed, "fixed", fixed_kind, fixed_series),
+                (moving, "moving", moving_kind, moving_series),
+            )
+        )
+        masks = _masks(fixed_mask, moving_mask, first.value, second.value)
+        begin = _begin(start, first.value.grid, second.value.grid)
+        result = register_pair(
+            first.value, second.value, config, start=begin, masks=masks, progress=tell
+        )
+        findings = (*first.findings, *second.findings, *result.findings)
+        made = result.value
+        if made is not None:
+            tell("writing", 1.0)
+            facts = {
+                "input_hash": f"{first.value.source_hash} {second.value.source_hash}",
+                "config_hash": config.hash,
+                "fixed": fixed.name,
+                "moving": moving.name,
+            }
+            path = write_registration(
+                out_folder,
+                made,
+                moved_series(second.value, first.value.grid, made.transform),
+                first.value.grid,
+                findings=findings,
+                facts=facts,
+                overwrite=overwrite,
+            )
+    show_findings(findings)
+    if made is None:
+        err.print("[bold red]the two series could not be aligned; nothing was written[/]")
+        raise typer.Exit(_FAILED)
+    show_registrations((made,))
+    out.print(f"transform: {path}", markup=False, soft_wrap=True)
+    if not made.accepted:
+        raise typer.Exit(_FAILED)
+
+
+def _settings(
+    config_file: Path | None, assignments: list[str] | None, model: Model | None, engine: str
+) -> Config:
+    config = load_config(config_file, assignments or ())
+    settings: dict[str, Any] = {"accept_identity": False}
+    if engine:
+        settings["engine"] = engine
+    # A version without bending knows one model and has no setting for it.
+    if model is not None and (model != Model.RIGID or hasattr(config.register, "model")):
+        settings["model"] = str(model)
+    return config.with_settings({"register": settings})
+
+
+def _begin(start: str, fixed: Any, moving: Any) -> Any:
+    if start in ("", "identity", "best"):
+        return start
+    from eprimg.engines.sitk_bridge import read_tfm
+
+    if not Path(start).is_file():
+        raise InputError(
+            "the start is identity, best, or a transform file that is there",
+            code="E_ARGUMENT",
+            where="--start",
+            value=start,
+        )
+    return read_tfm(start, fixed.frame_of_reference, moving.frame_of_reference)
+
+
+def _masks(fixed_path: Path | None, moving_path: Path | None, fixed: Any, moving: Any) -> Any:
+    """Read both label files, by label number; the files lie on the grids of their series."""
+    if fixed_path is None and moving_path is None:
+        return None
+    if fixed_path is None or moving_path is None:
+        raise InputError(
+            "masks are compared with each other: give both, or none",
+            code="E_ARGUMENT",
+            where="--fixed-mask, --moving-mask",
+        )
+    from eprimg.io.read_nifti import read_nifti_labels
+
+    found = []
+    for path, series in ((fixed_path, fixed), (moving_path, moving)):
+        frame = series.grid.frame_of_reference
+        labels, grid = read_nifti_labels(path, frame_of_reference=frame)
+        found.append(({str(n): labels == n for n in range(1, int(labels.max()) + 1)}, grid))
+    return found[0], found[1]

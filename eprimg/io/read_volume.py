@@ -1,0 +1,157 @@
+"""Any one series as a single volume, for ``eprimg register``: nothing is measured in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from eprimg.config import Config
+from eprimg.errors import ConfigError, InputError
+from eprimg.io.entries import SeriesEntry
+from eprimg.io.frame_types import by_echo
+from eprimg.io.index import scan
+from eprimg.io.index_nifti import is_nifti
+from eprimg.io.read_nifti import read_nifti_volume
+from eprimg.io.stack import stack_instances
+from eprimg.io.study_plan import counting
+from eprimg.model.case import Finding, StageResult
+from eprimg.model.study import Role, Series
+from eprimg.model.volume import Volume
+from eprimg.quantities import quantity
+
+__all__ = ["KINDS", "read_volume"]
+
+KINDS = {"mr": "signal", "pet": "activity", "ct": "hounsfield"}
+"""Kind of a series and the quantity that its voxels are compared as."""
+
+_MODALITIES = {"MR": "mr", "PT": "pet", "CT": "ct"}
+_ROLES = {"mr": Role.MR_PRE, "pet": Role.PET, "ct": Role.CT}
+
+
+def read_volume(
+    path: Path | str,
+    *,
+    key: str,
+    kind: str = "",
+    series: str = "",
+    config: Config | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> StageResult[Series]:
+    """Read one series as one value per voxel.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI file, or folder or file of DICOM.
+    key : str
+        Key of the series.
+    kind : str
+        ``mr``, ``pet`` or ``ct``; for DICOM from the modality when left out, for NIfTI ``mr``.
+    series : str
+        Key of the series when a DICOM folder holds several (see ``eprimg scan``).
+    config : Config, optional
+        Settings.
+    progress : callable, optional
+        Called with words and the finished share.
+
+    Returns
+    -------
+    StageResult of Series
+        Of several echoes the one with the shortest echo time; of a 4-D NIfTI file the first volume
+        (MR, CT) or the mean (PET).  The values of PET are in the unit that they were stored in.
+
+    Raises
+    ------
+    EprimgError
+        ``E_NO_SERIES``, ``E_ROLE`` or ``E_ARGUMENT``; the codes of the readers.
+    """
+    path = Path(path)
+    if kind and kind not in KINDS:
+        raise InputError(
+            "the kind of a series is mr, pet or ct", code="E_ARGUMENT", where=key, value=kind
+        )
+    if is_nifti(path):
+        return StageResult(_from_nifti(path, key, kind or "mr"))
+    if not path.exists():
+        raise InputError("there is no such folder or file", code="E_EMPTY", where=path.name)
+    config = config or Config()
+    index = scan(path, progress=counting(progress))
+    entry = _one(
+        [e for e in index.series if e.source == "dicom" and e.modality in _MODALITIES],
+        series,
+        kind,
+        path,
+    )
+    made, noticed = _from_dicom(entry, key, kind or _MODALITIES[entry.modality], config)
+    return StageResult(made, (*index.findings, *entry.findings, *noticed))
+
+
+def _one(entries: list[SeriesEntry], series: str, kind: str, path: Path) -> SeriesEntry:
+    if series:
+        named = [e for e in entries if series in (e.key, *e.series_uids)]
+        if not named:
+            raise ConfigError(
+                f"no MR, PET or CT series has the key {series!r}",
+                code="E_ROLE",
+                where=path.name,
+                action="`eprimg scan` lists the keys",
+            )
+        return named[0]
+    fitting = [e for e in entries if not kind or _MODALITIES[e.modality] == kind]
+    if not fitting:
+        raise InputError(
+            "there is no MR, PET or CT series that could be aligned",
+            code="E_NO_SERIES",
+            where=path.name,
+            action="give a NIfTI file, or a folder with one DICOM series",
+        )
+    if len(fitting) > 1:
+        raise ConfigError(
+            f"there are {len(fitting)} series: " + ", ".join(e.key for e in fitting),
+            code="E_ROLE",
+            where=path.name,
+            action="give a folder with one of them, or name it (--fixed-series, --moving-series)",
+        )
+    return fitting[0]
+
+
+def _from_nifti(path: Path, key: str, kind: str) -> Series:
+    volume = read_nifti_volume(path, KINDS[kind])
+    data = volume.data
+    if data.ndim == 4:
+        data = data.mean(axis=-1) if kind == "pet" else np.ascontiguousarray(data[..., 0])
+    pixels = Volume(data, volume.grid, volume.quantity)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Series(key, _ROLES[kind], pixels, None, path.name, source_hash=digest, n_files=1)
+
+
+def _from_dicom(
+    entry: SeriesEntry, key: str, kind: str, config: Config
+) -> tuple[Series, tuple[Finding, ...]]:
+    instances = list(entry.instances)
+    if entry.modality == "MR":
+        groups = by_echo(instances)
+        times = [t for t in groups if t is not None]
+        # The shortest echo shows ferumoxytol least.
+        instances = groups[min(times)] if times else instances
+    stacked = stack_instances(
+        instances,
+        position_tolerance_mm=config.read.position_tolerance_mm,
+        what=f"series {entry.key}",
+    )
+    made = Series(
+        key=key,
+        role=_ROLES[kind],
+        pixels=Volume(stacked.pixels, stacked.grid, quantity(KINDS[kind])),
+        acquisition=None,
+        description=entry.description,
+        source_uid=next(iter(entry.series_uids), ""),
+        source_hash=stacked.sha256,
+        study_uid=entry.study_uid,
+        n_files=len(instances),
+    )
+    return made, tuple(stacked.findings)

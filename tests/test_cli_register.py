@@ -1,0 +1,144 @@
+"""``eprimg register`` on a small body of known movement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from eprimg import cli
+from eprimg.io.write_maps import write_nifti
+from eprimg.model.volume import Volume
+from tests.conftest import Outcome
+from tests.tiny_body import SHAPE, TRUE, grid, volume
+
+Command = Callable[..., Outcome]
+CENTRE = np.array((85.0, 70.0, 55.0, 1.0))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pair")
+    for name, made in (("fixed", volume("1")), ("moving", volume("2", np.linalg.inv(TRUE)))):
+        write_nifti(made.data, made.grid, folder / f"{name}.nii.gz")
+        # Regions of the same formula: what is brighter than the trunk.
+        labels = (made.data > 1.5).astype(np.int16)
+        write_nifti(labels, made.grid, folder / f"{name}_mask.nii.gz")
+    return folder
+
+
+def text(done: Outcome) -> str:
+    return done.out + done.err
+
+
+def ask(folder: Path, out: Path, *more: str) -> tuple[str, ...]:
+    given = ("--fixed", folder / "fixed.nii.gz", "--moving", folder / "moving.nii.gz")
+    return ("register", *map(str, given), "--out", str(out), *more)
+
+
+def test_a_pair_is_aligned_and_written(command: Command, files: Path, tmp_path: Path) -> None:
+    masks = ("--fixed-mask", "fixed_mask.nii.gz", "--moving-mask", "moving_mask.nii.gz")
+    masks = tuple(m if m.startswith("--") else str(files / m) for m in masks)
+    done = command(*ask(files, tmp_path / "out", *masks))
+    assert done.code == 0, text(done)
+    assert "registration moving to fixed: pass" in text(done)
+    import SimpleITK as sitk
+
+    # Read by the program whose convention it is: fixed points to moving points, LPS mm.
+    read = sitk.ReadTransform(str(tmp_path / "out" / "transform.tfm"))
+    np.testing.assert_allclose(
+        read.TransformPoint(CENTRE[:3].tolist()), (TRUE @ CENTRE)[:3], atol=0.7
+    )
+    qc = json.loads((tmp_path / "out" / "qc.json").read_text())
+    assert (qc["verdict"], qc["reasons"], qc["transform"]) == ("pass", [], "transform.tfm")
+    assert qc["qc"]["nmi_after"] > qc["qc"]["nmi_before"]
+    assert qc["qc"]["mask_dice_1"] > 0.9
+    moved = nib.load(tmp_path / "out" / "moved.nii.gz")
+    still = nib.load(files / "fixed.nii.gz")
+    assert moved.shape == still.shape
+    np.testing.assert_allclose(moved.affine, still.affine, atol=1e-4)
+    first, second = still.get_fdata(), moved.get_fdata()
+    seen = np.isfinite(second)
+    assert np.corrcoef(first[seen], second[seen])[0, 1] > 0.99
+    # An earlier result is not overwritten by accident.
+    again = command(*ask(files, tmp_path / "out"))
+    assert again.code == 6
+    assert "E_OUTPUT_EXISTS" in text(again)
+
+
+def test_a_refused_alignment_is_written_with_its_verdict(
+    command: Command, files: Path, tmp_path: Path
+) -> None:
+    limits = ("--set", "register.max_moved_mm=2.0", "--start", "best")
+    done = command(*ask(files, tmp_path / "out", *limits))
+    assert done.code == 5
+    assert "fail" in text(done)
+    qc = json.loads((tmp_path / "out" / "qc.json").read_text())
+    assert qc["verdict"] == "fail"
+    assert "register.max_moved_mm" in qc["reasons"][0]
+    assert (tmp_path / "out" / "transform.tfm").is_file()
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (("--start", "no-such-file.tfm"), 3, "E_ARGUMENT"),
+        (("--fixed-mask", "x.nii.gz"), 3, "give both"),
+        (("--engine", "no-such-engine"), 5, "E_ENGINE"),
+        (("--moving-kind", "x-ray"), 2, ""),
+    ],
+)
+def test_wrong_orders(
+    command: Command, files: Path, tmp_path: Path, more: tuple[str, ...], code: int, words: str
+) -> None:
+    done = command(*ask(files, tmp_path / "out", *more))
+    assert done.code == code, text(done)
+    assert words in text(done)
+    assert not (tmp_path / "out").exists()
+
+
+def broken(kind: str) -> Volume:
+    made = volume("2")
+    data = np.array(made.data)
+    there = made.grid
+    if kind == "slice":
+        data, there = data[:1], type(there)((1, *SHAPE[1:]), there.affine, "2")
+    elif kind == "nan":
+        data[3, 3, 3] = np.nan
+    elif kind == "constant":
+        data[:] = 7.0
+    else:
+        affine = np.array(there.affine)
+        affine[2, 3] += 5000.0
+        there = type(grid("2"))(SHAPE, affine, "2")
+    return Volume(data, there, made.quantity)
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "codes"),
+    [
+        ("slice", "", {"E_REGISTRATION_SMALL"}),
+        ("nan", "", {"E_REGISTRATION_VALUES"}),
+        ("constant", "", {"E_CONSTANT"}),
+        # From the header's place there is nothing in common.
+        ("apart", "identity", {"E_REGISTRATION", "E_REGISTRATION_ENGINE", "E_ENGINE"}),
+    ],
+)
+def test_what_cannot_be_aligned_has_a_code(
+    command: Command, files: Path, tmp_path: Path, kind: str, start: str, codes: set[str]
+) -> None:
+    made = broken(kind)
+    write_nifti(made.data, made.grid, tmp_path / "bad.nii.gz")
+    order = ("register", "--fixed", str(files / "fixed.nii.gz"), "--moving")
+    order = (*order, str(tmp_path / "bad.nii.gz"), "--out", str(tmp_path / "out"))
+    done = command(*order, *(("--start", start) if start else ()))
+    assert done.code == 5, text(done)
+    assert any(code in text(done) for code in codes), text(done)
+
+
+def test_the_command_is_listed() -> None:
+    assert "register" in {c.name or c.callback.__name__ for c in cli.app.registered_commands}
