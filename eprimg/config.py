@@ -121,6 +121,24 @@ class RegisterConfig:
         60.0, "a larger movement of the field of view's centre is refused", low=1.0
     )
     max_rotated_deg: float = setting(20.0, "a larger rotation is refused", low=1.0, high=180.0)
+    landmark_tolerance_mm: float = setting(
+        5.0, "mean distance of given landmarks above which an alignment is doubtful", low=0.1
+    )
+    dicom: bool = setting(
+        False, "write each transform as a DICOM spatial registration too (frames must be DICOM's)"
+    )
+    python: str = setting(
+        "",
+        "python in which itk-elastix, antspyx or picsl-greedy is installed (empty: environment "
+        "variable of the engine, else this one)",
+    )
+    program: str = setting("", "program of the engine greedy (empty: the one on the PATH)")
+    time_limit_s: float = setting(
+        1800.0, "longest time of an engine that runs in a child process", low=1.0
+    )
+    memory_limit_mb: float = setting(
+        8192.0, "most memory of an engine that runs in a child process", low=64.0
+    )
     reject: tuple[str, ...] = setting(
         (),
         "series whose alignment a person looked at and rejected: nothing is measured through it",

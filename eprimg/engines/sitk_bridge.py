@@ -17,10 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from eprimg.errors import GeometryError, InputError, OutputError
+from eprimg.model.displacement import Displacement
 from eprimg.model.grid import Grid
 from eprimg.model.transform import Transform
 
 __all__ = [
+    "bent_from_sitk",
+    "bent_to_sitk",
     "euler_transform",
     "from_sitk_transform",
     "grid_from_sitk",
@@ -203,9 +206,103 @@ def from_sitk_transform(transform: Any, from_frame: str, to_frame: str) -> Trans
                 "the transform bends space; only rigid and affine transforms are used here",
                 code="E_TRANSFORM_FILE",
                 value=kind.GetName(),
-                action="give a rigid or affine transform",
+                action="give a rigid or affine transform; one that bends as a displacement field",
             )
     return Transform(matrix, from_frame, to_frame)
+
+
+def bent_to_sitk(transform: Transform) -> Any:
+    """Turn a transform, bent or not, into a SimpleITK composite.
+
+    Parameters
+    ----------
+    transform : Transform
+        A point ``p`` goes to ``matrix (p + u(p))``.
+
+    Returns
+    -------
+    SimpleITK.CompositeTransform
+        The affine part, and after it (ITK applies the transform that was added last first) the
+        displacement field, if there is one.
+
+    Notes
+    -----
+    ITK holds the outermost vectors of a field for half a node beyond them, and is zero further
+    out; `Displacement` is zero from the outermost nodes on.  A field that fades to zero at its
+    border means the same in both.
+    """
+    import SimpleITK as sitk
+
+    parts = [to_sitk_transform(transform.matrix)]
+    if transform.displacement is not None:
+        grid = transform.displacement.grid
+        vectors = np.asarray(transform.displacement.vectors_mm, dtype=np.float64)
+        field = sitk.GetImageFromArray(vectors, isVector=True)
+        field.SetSpacing(grid.spacing_mm[::-1])
+        field.SetOrigin(grid.affine[:3, 3].tolist())
+        field.SetDirection(grid.axes_lps[:, ::-1].ravel().tolist())
+        parts.append(sitk.DisplacementFieldTransform(field))
+    return sitk.CompositeTransform(parts)
+
+
+def bent_from_sitk(transform: Any, from_frame: str, to_frame: str) -> Transform:
+    """Turn a SimpleITK transform into a `Transform`, with its displacement field if it has one.
+
+    Parameters
+    ----------
+    transform : SimpleITK.Transform
+        Linear transforms and at most one displacement field, composed in any order.
+    from_frame, to_frame : str
+        Frames of reference of the fixed and of the moving series.
+
+    Returns
+    -------
+    Transform
+        From the fixed frame to the moving frame.
+
+    Raises
+    ------
+    InputError
+        ``E_TRANSFORM_FILE`` for another kind (B-splines), for more than one field, or for one that
+        is not three-dimensional.
+    GeometryError
+        ``E_TRANSFORM`` for a field with values that are not finite; ``E_GEOM_SHEAR`` when a linear
+        transform that shears comes before the field.
+    """
+    made = Transform.identity(from_frame)
+    fields = 0
+    for part in _in_order(transform):
+        if part.GetName() == "DisplacementFieldTransform" and part.GetDimension() == 3:
+            fields += 1
+            field = part.GetDisplacementField()
+            bend = Displacement(_vectors(field), grid_from_sitk(field, from_frame))
+            following = Transform(np.eye(4), from_frame, from_frame, bend)
+        else:
+            following = from_sitk_transform(part, from_frame, from_frame)
+        if fields > 1:
+            raise InputError(
+                "the transform holds more than one displacement field",
+                code="E_TRANSFORM_FILE",
+                value=fields,
+                action="compose them to one field in the program that made them",
+            )
+        made = made.then(following)
+    return Transform(made.matrix, from_frame, to_frame, made.displacement)
+
+
+def _in_order(transform: Any) -> list[Any]:
+    """Take composites apart: the transforms in the order in which they are applied."""
+    kind = transform.Downcast() if hasattr(transform, "Downcast") else transform
+    if kind.GetName() != "CompositeTransform":
+        return [kind]
+    numbers = range(kind.GetNumberOfTransforms() - 1, -1, -1)
+    return [part for n in numbers for part in _in_order(kind.GetNthTransform(n))]
+
+
+def _vectors(field: Any) -> npt.NDArray[np.float32]:
+    import SimpleITK as sitk
+
+    return np.asarray(sitk.GetArrayFromImage(field), dtype=np.float32)
 
 
 def tfm_text(transform: Transform) -> str:
@@ -214,13 +311,24 @@ def tfm_text(transform: Transform) -> str:
     Parameters
     ----------
     transform : Transform
-        The transform; frames of reference are not part of the format.
+        An affine transform; frames of reference are not part of the format.
 
     Returns
     -------
     str
         Text that ITK, SimpleITK and 3D Slicer read; the numbers come back bit by bit.
+
+    Raises
+    ------
+    InputError
+        ``E_TRANSFORM_FILE`` for a bent transform, which such a text would lose.
     """
+    if transform.displacement is not None:
+        raise InputError(
+            "the transform bends space, which the text of an affine transform cannot say",
+            code="E_TRANSFORM_FILE",
+            action="write it as .h5",
+        )
     values = [*transform.matrix[:3, :3].ravel(), *transform.matrix[:3, 3]]
     numbers = " ".join(repr(float(v)) for v in values)
     return (
@@ -244,15 +352,18 @@ def write_tfm(transform: Transform, path: Path | str) -> None:
 
     Raises
     ------
+    InputError
+        ``E_TRANSFORM_FILE`` for a bent transform; see `eprimg.engines.transform_files`.
     OutputError
         ``E_OUTPUT_UNWRITABLE`` when it cannot be written.
     """
     target = Path(path)
+    text = tfm_text(transform)
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
         with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(tfm_text(transform))
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).replace(target)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from eprimg.io.output_folder import output_path
+from eprimg.io.study_file_help import HELP_SECTIONS
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -87,10 +88,10 @@ def _is_own_output(folder: str) -> bool:
 
 
 def _masks(study_file: Path) -> list[Path]:
-    """Read which masks and maps a study file names; a faulty file is refused later, by the run."""
+    """Read which files a study file names; a faulty one is refused later, by the run."""
     try:
         content = tomllib.loads(study_file.read_text(encoding="utf-8"))
-        items = [*content.get("masks", []), *content.get("maps", [])]
+        items = [i for name in ("masks", "maps", *HELP_SECTIONS) for i in content.get(name, [])]
         return [study_file.parent / str(m["path"]) for m in items if "path" in m]
     except (OSError, ValueError, TypeError, AttributeError):
         return []

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from eprimg.config import Config
+from eprimg.io.output_folder import output_path
 from eprimg.model.case import Case, Severity
+from eprimg.model.displacement import Displacement
 from eprimg.model.transform import Registration
 
-__all__ = ["patient_record", "provenance_record", "registration_record"]
+__all__ = ["patient_record", "provenance_record", "registration_record", "transform_path"]
 
 
 def patient_record(case: Case) -> dict[str, Any]:
@@ -76,8 +80,9 @@ def registration_record(registration: Registration) -> dict[str, Any]:
     Returns
     -------
     dict
-        Keys, engine, matrix, figures, outcome.
+        Keys, engine, file, matrix, bending, figures, outcome.
     """
+    bend = registration.transform.displacement
     return {
         "fixed": registration.fixed,
         "moving": registration.moving,
@@ -85,9 +90,44 @@ def registration_record(registration: Registration) -> dict[str, Any]:
         "accepted": registration.accepted,
         "rejected_by_reader": registration.rejected,
         "note": registration.note,
+        "file": transform_path(registration, Path()).as_posix(),
         "matrix_fixed_to_moving_lps_mm": registration.transform.matrix,
+        # what the matrix alone does not say: a point p goes to matrix (p + u(p))
+        "displacement": None if bend is None else _displacement_record(bend),
         "qc": dict(registration.qc),
         "settings": dict(registration.settings),
+    }
+
+
+def transform_path(registration: Registration, root: Path) -> Path:
+    """Return where the transform of a registration is written.
+
+    Parameters
+    ----------
+    registration : Registration
+        The record.
+    root : Path
+        Output folder.
+
+    Returns
+    -------
+    Path
+        ``.tfm`` for an affine transform, ``.h5`` for a bent one.
+    """
+    return output_path(
+        root,
+        "transform" if registration.transform.is_affine else "bent_transform",
+        moving=registration.moving.removeprefix("mr_"),
+        fixed=registration.fixed.removeprefix("mr_"),
+    )
+
+
+def _displacement_record(bend: Displacement) -> dict[str, Any]:
+    return {
+        "grid": repr(bend.grid),
+        "largest_mm": bend.largest_mm,
+        "largest_at_border_mm": bend.largest_at_border_mm,
+        "vectors_sha256": hashlib.sha256(bend.vectors_mm.tobytes()).hexdigest(),
     }
 
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from eprimg.config import Config
-from eprimg.io.case_records import patient_record, provenance_record, registration_record
+from eprimg.io.case_records import (
+    patient_record,
+    provenance_record,
+    registration_record,
+    transform_path,
+)
 from eprimg.io.output_folder import check_target, output_path, whole_folder
 from eprimg.io.write_maps import write_json, write_labels, write_map
+from eprimg.io.write_spatial import is_uid, write_spatial
 from eprimg.io.write_tables import (
     lesion_matches_csv,
     lesions_csv,
@@ -20,6 +27,7 @@ from eprimg.io.write_tables import (
 )
 from eprimg.model.case import Case
 from eprimg.model.maps import QuantityMap
+from eprimg.model.transform import Registration
 
 __all__ = ["write_case", "write_map_folder"]
 
@@ -61,7 +69,7 @@ def write_case(
     OutputError
         See `check_target` and `whole_folder`.
     """
-    from eprimg.engines.sitk_bridge import write_tfm
+    from eprimg.engines.transform_files import write_transform
 
     out = Path(out)
     check_target(out, overwrite=overwrite)
@@ -86,14 +94,11 @@ def write_case(
                 path = output_path(root, "native_map", key=f"{key}_se")
                 write_map(_standard_error(map_), path, key=f"{key}_se")
         for registration in case.registrations:
-            path = output_path(
-                root,
-                "transform",
-                moving=registration.moving.removeprefix("mr_"),
-                fixed=registration.fixed.removeprefix("mr_"),
-            )
-            write_tfm(registration.transform, path)
+            path = transform_path(registration, root)
+            write_transform(registration.transform, path)
             write_json(registration_record(registration), path.with_suffix(".json"))
+            if config.register.dicom:
+                _write_dicom(case, registration, path.with_suffix(".dcm"))
         tell("write tables", 0.9)
         if case.lesions is not None:
             write_labels(
@@ -115,6 +120,23 @@ def write_case(
 
 def _write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", newline="")
+
+
+def _write_dicom(case: Case, registration: Registration, path: Path) -> None:
+    """Write a registration as DICOM where its frames are DICOM's; NIfTI series have none."""
+    fixed = next((s for s in case.study.series if s.key == registration.fixed), None)
+    frames = (registration.transform.from_frame, registration.transform.to_frame)
+    if fixed is None or not all(map(is_uid, (*frames, fixed.study_uid))):
+        return
+    finished = case.provenance.finished
+    write_spatial(
+        registration.transform,
+        path,
+        pseudonym=case.study.pseudonym,
+        study_uid=fixed.study_uid,
+        instant=datetime.fromisoformat(finished) if finished else datetime.now(UTC),
+        description=f"{registration.moving} to {registration.fixed}: {registration.engine}",
+    )
 
 
 def _standard_error(map_: QuantityMap) -> QuantityMap:

@@ -361,6 +361,8 @@ def _other(entry: SeriesEntry) -> tuple[Role, str]:
         return Role.REGIONS, "DICOM segmentation"
     if entry.modality == "RTSTRUCT":
         return Role.REGIONS, "RT structure set"
+    if entry.modality == "REG":
+        return Role.UNUSED, "DICOM registration: used where it joins two series that are read"
     if entry.source == "nifti":
         return entry.role, entry.reason
     if entry.modality in ("MR", "PT", "NM", "CT"):

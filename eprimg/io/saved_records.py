@@ -12,6 +12,7 @@ import numpy as np
 
 from eprimg.io.read_nifti import read_nifti_labels
 from eprimg.io.study_file import StudyFile, parse_study_file
+from eprimg.io.study_file_help import HELP_SECTIONS
 from eprimg.io.write_maps import write_nifti
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
@@ -151,7 +152,7 @@ def study_file_record(
     study_file : StudyFile
         Pseudonym, roles, facts, masks, maps.
     place : callable
-        Says where a mask or a map lies.
+        Says where a file lies.
 
     Returns
     -------
@@ -159,10 +160,10 @@ def study_file_record(
         Sections of the study file; instants as ISO 8601 text.
     """
     content = study_file.to_content()
-    for mask in content.get("masks", []):
-        mask["path"] = dict(place(Path(mask["path"])))
-    for map_ in content.get("maps", []):
-        map_["path"] = dict(place(Path(map_["path"])))
+    for section in ("masks", "maps", *HELP_SECTIONS):
+        for item in content.get(section, []):
+            if "path" in item:
+                item["path"] = dict(place(Path(item["path"])))
     return {"source": study_file.source, "content": content}
 
 
@@ -176,7 +177,7 @@ def study_file_from_record(
     record : Mapping
         As `study_file_record` writes it.
     found : callable
-        Finds a mask or a map where it lies now.
+        Finds a file where it lies now.
 
     Returns
     -------
@@ -184,9 +185,10 @@ def study_file_from_record(
         Checked content.
     """
     content = dict(record["content"])
-    for files in ("masks", "maps"):
-        content[files] = [
-            {**each, "path": str(found(each["path"]))} for each in content.get(files, [])
+    for section in ("masks", "maps", *HELP_SECTIONS):
+        content[section] = [
+            {**item, "path": str(found(item["path"]))} if "path" in item else item
+            for item in content.get(section, [])
         ]
     return parse_study_file(content, source=str(record["source"]), instants_as_text=True)
 

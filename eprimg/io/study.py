@@ -22,6 +22,7 @@ from eprimg.errors import (
 )
 from eprimg.io.entries import refuse_damaged
 from eprimg.io.index import SeriesEntry
+from eprimg.io.manual_help import read_manual_help
 from eprimg.io.region_sets import distinct_region_sets
 from eprimg.io.study_plan import READ_ROLES, Progress, StudyPlan, check_plan, plan_study
 from eprimg.io.time_points import check_pet_points, point_keys, with_primaries
@@ -29,6 +30,7 @@ from eprimg.model.acquisition import PETAcquisition
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
+from eprimg.model.manual_help import ManualHelp
 from eprimg.model.maps import ExternalMap
 from eprimg.model.study import Click, Role, Series, Study, Timepoint
 
@@ -264,6 +266,7 @@ def _input_hash(
     regions: list[LesionSet],
     overrides: object,
     maps: tuple[ExternalMap, ...] = (),
+    help_: ManualHelp | None = None,
 ) -> str:
     """Hash everything that a number depends on: voxels, places, header facts, masks, entries."""
     digest = hashlib.sha256()
@@ -277,6 +280,7 @@ def _input_hash(
     for m in maps:
         digest.update(f"{m.key} {m.on} {m.source_hash} {_grid_text(m.map.grid)}\n".encode())
     digest.update(json.dumps(overrides, sort_keys=True, default=str).encode())
+    digest.update((help_ or ManualHelp()).digest().encode())
     return digest.hexdigest()
 
 
@@ -371,10 +375,12 @@ def read_study(
     timepoints = _timepoints(series, instants)
     check_pet_points([s for t in timepoints for s in t.series if s.role == Role.PET])
     regions: list[LesionSet] = []
+    help_: StageResult[ManualHelp] = StageResult(ManualHelp())
     watched("read masks", 1.0)
     if series:
         regions, noticed = _read_masks(plan, series, watched, config)
-        findings += noticed
+        help_ = read_manual_help(plan, series)
+        findings += [*noticed, *help_.findings]
     maps = _read_maps(plan, series, findings, leave_out=leave_out_refused)
     watched("read", 1.0)
     overrides = plan.study_file.overrides()
@@ -385,8 +391,9 @@ def read_study(
         timepoints=timepoints,
         regions=tuple(regions),
         overrides=overrides,
-        input_hash=_input_hash(series, regions, overrides, maps),
+        input_hash=_input_hash(series, regions, overrides, maps, help_.value),
         external_maps=maps,
         clicks=_clicks(plan, series),
+        help=help_.value,
     )
     return StageResult(study, tuple(findings))

@@ -13,6 +13,7 @@ from typing import Any
 from eprimg.errors import ConfigError, raise_faults
 from eprimg.io._study_file_points import read_time_points, with_instants
 from eprimg.io.study_clicks import click_content, parse_clicks
+from eprimg.io.study_file_help import HelpEntries, parse_help
 from eprimg.io.study_file_maps import MapEntry, parse_map_entries
 from eprimg.model.study import Click, Role
 
@@ -41,6 +42,9 @@ _SECTIONS = {
     "masks": None,
     "maps": None,
     "clicks": None,
+    "transforms": None,
+    "landmarks": None,
+    "metric_masks": None,
 }
 
 
@@ -97,6 +101,8 @@ class StudyFile:
         Key or UID of an MR series without a date -> start of its acquisition.
     clicks : tuple of Click
         Points from which regions are made.
+    help : HelpEntries
+        Transforms, landmarks and masks that help the alignment.
     """
 
     pseudonym: str = ""
@@ -109,6 +115,7 @@ class StudyFile:
     primary: Mapping[str, str] = field(default_factory=dict)
     instants: Mapping[str, datetime] = field(default_factory=dict)
     clicks: tuple[Click, ...] = ()
+    help: HelpEntries = field(default_factory=HelpEntries)
 
     def overrides(self) -> dict[str, Any]:
         """List everything that a user entered, for the record.
@@ -126,7 +133,7 @@ class StudyFile:
         record |= {f"masks.{n}": m.path.name for n, m in enumerate(self.masks, start=1)}
         record |= {f"maps.{m.key}": m.path.name for m in self.maps}
         record |= {f"clicks.{n}": click_content(c) for n, c in enumerate(self.clicks, start=1)}
-        return record
+        return record | self.help.overrides()
 
     def to_content(self) -> dict[str, Any]:
         """Return what a file of the same content would hold.
@@ -155,6 +162,7 @@ class StudyFile:
             ],
             "maps": [m.to_content() for m in self.maps],
             "clicks": [click_content(c) for c in self.clicks],
+            **self.help.to_content(),
         }
         return {k: v for k, v in content.items() if v}
 
@@ -267,8 +275,9 @@ def read_study_file(path: Path | str) -> StudyFile:
     ----------
     path : Path
         TOML file with the sections ``pseudonym``, ``[roles]``, ``[primary]``, ``[instants]``,
-        ``[injection]``, ``[patient]``, ``[spect]``, ``[agent]``, ``[[masks]]``, ``[[maps]]`` and
-        ``[[clicks]]``; all are optional.
+        ``[injection]``, ``[patient]``, ``[spect]``, ``[agent]``, ``[[masks]]``, ``[[maps]]``,
+        ``[[clicks]]``, ``[[transforms]]``, ``[[landmarks]]`` and ``[[metric_masks]]``; all are
+        optional.
 
     Returns
     -------
@@ -346,6 +355,7 @@ def parse_study_file(
     masks = _masks(content.get("masks", []), folder, source, faults)
     maps = parse_map_entries(content.get("maps", []), folder, source, faults)
     clicks = parse_clicks(content.get("clicks", []), source, faults)
+    help_ = parse_help(content, folder, source, faults)
     raise_faults(faults)
     injection = dict(content.get("injection", {}))
     entered: dict[str, Any] = {**content.get("patient", {}), **content.get("spect", {})}
@@ -353,9 +363,9 @@ def parse_study_file(
         entered[_INSTANT] = injection.pop("instant")
     entered |= injection
     agent = dict(content.get("agent", {}))
-    pseudonym = str(content.get("pseudonym", ""))
+    name = str(content.get("pseudonym", ""))
     points = (primary, instants, clicks)
-    return StudyFile(pseudonym, roles, entered, masks, source, agent, maps, *points)
+    return StudyFile(name, roles, entered, masks, source, agent, maps, *points, help=help_)
 
 
 def _check_iron(agent: Any, where: str, faults: list[ConfigError]) -> None:
@@ -420,8 +430,8 @@ def merge_study_files(below: StudyFile, above: StudyFile) -> StudyFile:
     Returns
     -------
     StudyFile
-        Roles and facts of both; the masks (maps, clicks) of ``above`` replace those of ``below``
-        when it has any.
+        Roles and facts of both; the masks (maps, clicks, help for the alignment) of ``above``
+        replace those of ``below`` when it has any.
     """
     return StudyFile(
         above.pseudonym or below.pseudonym,
@@ -434,4 +444,5 @@ def merge_study_files(below: StudyFile, above: StudyFile) -> StudyFile:
         {**below.primary, **above.primary},
         {**below.instants, **above.instants},
         above.clicks or below.clicks,
+        help=above.help if above.help.items else below.help,
     )

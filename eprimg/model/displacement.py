@@ -33,8 +33,9 @@ class Displacement:
     Notes
     -----
     Outside the box of the outermost nodes a point is not shifted, as in ITK's displacement-field
-    transform, so that a file written for another program means the same there.  A field should fade
-    to zero towards its border, or cover all that is asked of it.
+    transform (which goes on with the outermost vectors for half a node more).  A field should fade
+    to zero towards its border, so that a file written for another program means the same there, or
+    cover all that is asked of it.
     """
 
     vectors_mm: npt.NDArray[np.float32]
@@ -58,6 +59,13 @@ class Displacement:
         """Length of the longest shift."""
         squares = np.einsum("...a,...a->...", self.vectors_mm, self.vectors_mm)
         return float(np.sqrt(squares.max()))
+
+    @property
+    def largest_at_border_mm(self) -> float:
+        """Length of the longest shift at an outermost node: the jump to zero there."""
+        inner = np.zeros(self.grid.shape, dtype=bool)
+        inner[1:-1, 1:-1, 1:-1] = True
+        return float(np.linalg.norm(self.vectors_mm[~inner], axis=-1).max())
 
     def at(self, points_mm: npt.ArrayLike) -> FloatArray:
         """Interpolate the shift at points.

@@ -12,6 +12,7 @@ from eprimg.model.acquisition import MRAcquisition, PETAcquisition
 from eprimg.model.complex_echoes import ComplexEchoSource
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
+from eprimg.model.manual_help import ManualHelp
 from eprimg.model.maps import ExternalMap
 from eprimg.model.volume import EchoStack, Volume
 
@@ -144,6 +145,8 @@ class Study:
         Maps made elsewhere, each in the frame of reference of one of the series.
     clicks : tuple of Click
         Points from which regions are made.
+    help : ManualHelp
+        Transforms, landmarks and masks that were given for the alignment.
     """
 
     pseudonym: str
@@ -153,6 +156,7 @@ class Study:
     input_hash: str = ""
     external_maps: tuple[ExternalMap, ...] = ()
     clicks: tuple[Click, ...] = ()
+    help: ManualHelp = field(default_factory=ManualHelp)
 
     def __post_init__(self) -> None:
         """Check that labels and series keys are unique."""

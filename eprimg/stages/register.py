@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from eprimg.config import Config
-from eprimg.engines.registrars.contract import Registrar
-from eprimg.engines.registrars.rigid_settings import RigidSettings, load_profile
+from eprimg.engines.registrars.contract import make_registrar
+from eprimg.engines.registrars.rigid_settings import load_profile
 from eprimg.errors import ConfigError, EngineError, InputError
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
-from eprimg.model.lesions import LesionSet
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration, Transform
-from eprimg.model.volume import Volume
 from eprimg.registry import load_engine
 from eprimg.stages._register_chain import chained, own_ct
 from eprimg.stages._register_teller import Teller
+from eprimg.stages._register_work import Work, bent, warnings
 from eprimg.stages.carry import reference_series
 from eprimg.stages.given_masks import Masks, compare_masks, named_masks
-from eprimg.stages.register_bend import bend
 from eprimg.stages.register_check import (
     Estimate,
     is_symmetric,
@@ -33,9 +29,15 @@ from eprimg.stages.register_check import (
     list_faults,
     quality_figures,
 )
-from eprimg.stages.register_contrast import comparable_volume
 from eprimg.stages.register_examine import examine
 from eprimg.stages.register_judge import judge
+from eprimg.stages.register_manual import (
+    PairHelp,
+    given_result,
+    help_for_pair,
+    landmark_figures,
+    masks_for,
+)
 
 __all__ = ["register", "register_pair"]
 
@@ -45,6 +47,14 @@ _ERROR_ESTIMATE = (
     "registration_error_mm: RMS over the body between two estimates (other sample points, "
     "twice as smooth); a lower bound, errors that both share are not in it"
 )
+
+_GIVEN_ERROR = (
+    "registration_error_mm: of a fit to more than three pairs of landmarks, the predicted error at "
+    "the centre of the field of view; unknown for a transform from a file"
+)
+_SEARCH_KEYS = frozenset({"iterations", "metric", "levels", "optimizer", "polish", "title"})
+_SHARED_KEYS = frozenset({"profile", "seed", "intensity", "start"})
+"""Settings of a search; they say nothing about a transform that was given."""
 
 
 def register(
@@ -89,8 +99,9 @@ def register(
     ]
     if not tasks:
         return StageResult(())
-    engine: Registrar = load_engine("registrar", config.register.engine)()
-    work = _Work(engine, config, load_profile(config.register.profile), study.regions)
+    engine = make_registrar(config.register, load_engine)
+    profile = load_profile(config.register.profile)
+    work = Work(engine, config, profile, study.regions, given=study.help)
     registrations: list[Registration] = []
     findings: list[Finding] = []
     for number, series in enumerate(tasks):
@@ -154,45 +165,18 @@ def register_pair(
     EprimgError
         As `register`.
     """
-    engine: Registrar = load_engine("registrar", config.register.engine)()
-    work = _Work(engine, config, load_profile(config.register.profile), (), start)
+    engine = make_registrar(config.register, load_engine)
+    work = Work(engine, config, load_profile(config.register.profile), (), start)
     made, findings = _pair(work, fixed, moving, moving, Teller(progress, 0, 1, moving.key))
     if made is not None and masks is not None:
         judged = compare_masks(made, masks[0], masks[1], work.rules.check)
-        findings += _warnings(fixed, moving.key, judged.doubts[len(made.doubts) :])
+        findings += warnings(fixed, moving.key, judged.doubts[len(made.doubts) :])
         made = judged
     return StageResult(made, tuple(findings))
 
 
-class _Work:
-    """Engine, settings and threads of one run of the stage."""
-
-    def __init__(
-        self,
-        engine: Registrar,
-        config: Config,
-        profile: Mapping[str, Any],
-        regions: Sequence[LesionSet],
-        start: str | Transform = "",
-    ) -> None:
-        self.engine = engine
-        self.start = start
-        self.config = config
-        self.profile = profile
-        self.regions = regions
-        self.rules = RigidSettings.from_mapping(
-            profile, where=f"registration/{config.register.profile}.toml"
-        )
-        self.threads = config.threads or os.cpu_count() or 1
-        self.name = f"{config.register.engine} {engine.version()}"
-
-    def comparable(self, series: Series) -> Volume:
-        """Return the values that are compared."""
-        return comparable_volume(series, self.config.register.moving_contrast)
-
-
 def _align(
-    work: _Work, study: Study, reference: Series, series: Series, tell: Teller
+    work: Work, study: Study, reference: Series, series: Series, tell: Teller
 ) -> tuple[Registration | None, list[Finding]]:
     findings: list[Finding] = []
     ct = own_ct(study, series)
@@ -241,22 +225,25 @@ def _align(
 
 
 def _with_masks(
-    work: _Work, study: Study, reference: Series, series: Series, made: Registration
+    work: Work, study: Study, reference: Series, series: Series, made: Registration
 ) -> tuple[Registration, list[Finding]]:
     """Let masks of the same name, drawn on both series, speak."""
     masks = [(named_masks(study.regions, s.grid), s.grid) for s in (reference, series)]
     judged = compare_masks(made, masks[0], masks[1], work.rules.check)
     new = judged.doubts[len(made.doubts) :]
-    return judged, _warnings(reference, series.key, new)
+    return judged, warnings(reference, series.key, new)
 
 
 def _pair(
-    work: _Work, fixed: Series, partner: Series, moving: Series, tell: Teller
+    work: Work, fixed: Series, partner: Series, moving: Series, tell: Teller
 ) -> tuple[Registration | None, list[Finding]]:
     """Align ``partner`` and file the result for ``moving``, which shares its frame."""
     frames = (fixed.grid.frame_of_reference, partner.grid.frame_of_reference)
+    given = help_for_pair(work.given, fixed, partner, moving)
     try:
-        estimate = _estimate(work, fixed, partner, moving, shared=frames[0] == frames[1], tell=tell)
+        estimate = _estimate(
+            work, fixed, partner, moving, given, shared=frames[0] == frames[1], tell=tell
+        )
     except (InputError, EngineError) as error:
         if isinstance(error, ConfigError):
             raise
@@ -272,9 +259,25 @@ def _pair(
         "registration_error": _ERROR_ESTIMATE,
         "best_other_orientation": estimate.orientation.other.name,
         **{k: v for k, v in work.profile.items() if k != "check"},
+        **given.settings,
     }
+    way = Transform(result.matrix, *frames, result.displacement)
+    figures, distances, apart = landmark_figures(given, way, work.config.register)
+    qc |= figures
+    settings |= distances
+    engine = given.engine or work.name
+    if given.result is not None:
+        # nothing was searched: what is known of the error is the fit's own prediction, if any
+        qc["registration_error_mm"] = given.error_mm
+        settings["registration_error"] = _GIVEN_ERROR
+        settings = {k: v for k, v in settings.items() if k not in _SEARCH_KEYS | _SHARED_KEYS}
+    elif result.settings:  # the engine follows settings of its own, and this much of the profile
+        settings = {k: v for k, v in settings.items() if k not in _SEARCH_KEYS}
+        settings |= dict(result.settings)
+        if not np.isfinite(result.consistency_mm):
+            settings["registration_error"] = "registration_error_mm: unknown, there is one estimate"
     faults = list_faults(estimate, work.config.register, work.rules.check)
-    doubts = () if faults else tuple(list_doubts(estimate, work.rules.check))
+    doubts = () if faults else (*list_doubts(estimate, work.rules.check), *apart)
     through = f" (through {partner.key})" if partner.key != moving.key else ""
     what = (
         f"the centre moved by {estimate.moved_center_mm:.1f} mm and turned by "
@@ -290,7 +293,7 @@ def _pair(
     if faults:
         text = f"{fixed.key} and {moving.key} are not aligned{through}: {'; '.join(faults)}."
         finding = Finding("E_REGISTRATION", Severity.ERROR, moving.key, text)
-        return made(result.matrix, work.name, text, False), [finding]
+        return made(result.matrix, engine, text, False), [finding]
     findings: list[Finding] = []
     if is_symmetric(estimate, work.rules.check):
         turned = estimate.orientation
@@ -304,6 +307,15 @@ def _pair(
                 f"{turned.other.name}: that the headers tell left from right was not checked.",
             )
         )
+    if given.result is not None:
+        source = settings["given_result"]
+        text = (
+            f"{fixed.key} and {moving.key}{through}: taken from {source}, not searched for; {what}."
+        )
+        info = Finding("I_REGISTRATION_GIVEN", Severity.INFO, moving.key, text)
+        note = f"{what}{through}, from {source}; " + ("; ".join(doubts) or "all checks passed")
+        said = [info, *findings, *warnings(fixed, moving.key, doubts, apart)]
+        return made(result.matrix, engine, note, True), said
     one_session = frames[0] == frames[1] and fixed.study_uid == partner.study_uid != ""
     if one_session and work.config.register.accept_identity and result.displacement is None:
         both_mr = partner.role == Role.MR_POST
@@ -311,13 +323,13 @@ def _pair(
         limit = check.identity_tolerance_mr_mm if both_mr else check.identity_tolerance_pet_mm
         found = f"a check found {estimate.moved_rms_mm:.1f} mm of movement (tolerance {limit:g} mm)"
         if estimate.moved_rms_mm <= limit:
-            findings += _warnings(fixed, moving.key, doubts)
+            findings += warnings(fixed, moving.key, doubts, apart)
             text = f"one session, shared coordinates{through}; {found}: the header's are used"
             # What the check found is not corrected, so it is part of the error.
             qc["registration_error_mm"] = max(result.consistency_mm, estimate.moved_rms_mm)
             info = Finding("I_REGISTRATION_IDENTITY", Severity.INFO, moving.key, f"{text}.")
             aligned = made(np.eye(4), "identity", text, True)
-            return _bent(work, fixed, partner, aligned, estimate, [info, *findings], tell)
+            return bent(work, fixed, partner, aligned, estimate, [info, *findings], tell)
         findings.append(
             Finding(
                 "W_REGISTRATION_MOVED",
@@ -327,76 +339,39 @@ def _pair(
                 "alignment is used.",
             )
         )
-    findings += _warnings(fixed, moving.key, doubts)
+    findings += warnings(fixed, moving.key, doubts, apart)
     note = f"{what}{through}; " + ("; ".join(doubts) if doubts else "all checks passed")
-    aligned = made(result.matrix, work.name, note, True)
-    return _bent(work, fixed, partner, aligned, estimate, findings, tell)
-
-
-def _bent(
-    work: _Work,
-    fixed: Series,
-    partner: Series,
-    rigid: Registration,
-    estimate: Estimate,
-    findings: list[Finding],
-    tell: Teller,
-) -> tuple[Registration, list[Finding]]:
-    """Bend an accepted alignment where the settings ask for it."""
-    if work.config.register.model == "rigid":
-        return rigid, findings
-    tell.second_half()
-    made, noticed = bend(
-        rigid,
-        work.comparable(fixed),
-        work.comparable(partner),
-        regions=work.regions,
-        limits=work.config.register,
-        checks=work.rules,
-        threads=work.threads,
-        tell=tell,
-    )
-    tell("aligned", 1.0)
-    if made.transform.is_affine:
-        return made, findings + noticed
-    # What was doubtful of the rigid alignment may not be of the bent one.
-    after = replace(estimate.after, nmi=made.qc["nmi_after"], local_ncc2=made.qc["ncc_after"])
-    doubts = tuple(list_doubts(replace(estimate, after=after), work.rules.check))
-    kept = [f for f in findings if f.code != "W_REGISTRATION"]
-    return (
-        replace(made, doubts=(*doubts, *made.doubts)),
-        [*kept, *_warnings(fixed, made.moving, doubts), *noticed],
-    )
-
-
-def _warnings(fixed: Series, moving: str, doubts: tuple[str, ...]) -> list[Finding]:
-    where = f"{fixed.key} and {moving}"
-    return [
-        Finding("W_REGISTRATION", Severity.WARNING, moving, f"{where}: {doubt}.")
-        for doubt in doubts
-    ]
+    aligned = made(result.matrix, engine, note, True)
+    return bent(work, fixed, partner, aligned, estimate, findings, tell)
 
 
 def _estimate(
-    work: _Work,
+    work: Work,
     fixed: Series,
     partner: Series,
     moving: Series,
+    given: PairHelp,
     *,
     shared: bool,
     tell: Teller,
 ) -> Estimate:
     first, second = work.comparable(fixed), work.comparable(partner)
+    start = given.start or work.start or ("identity" if shared else "best")
     try:
-        result = work.engine.register(
-            first,
-            second,
-            settings=work.profile,
-            seed=work.config.register.seed,
-            threads=work.threads,
-            start=work.start or ("identity" if shared else "best"),
-            progress=tell.engine_progress,
-            should_stop=tell.should_stop,
+        result = (
+            given_result(given)
+            if given.result is not None
+            else work.engine.register(
+                first,
+                second,
+                settings=work.profile,
+                seed=work.config.register.seed,
+                threads=work.threads,
+                start=start,
+                progress=tell.engine_progress,
+                should_stop=tell.should_stop,
+                **masks_for(work.engine, given),
+            )
         )
     except EngineError:
         if tell.stopped_by is not None:

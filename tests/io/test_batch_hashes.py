@@ -70,6 +70,16 @@ def test_facts_study_file_and_its_masks_count(study: Path, tmp_path: Path) -> No
     assert first != input_hash(study, spoken, {"weight_kg": 70.0})
 
 
+@pytest.mark.parametrize("section", ["transforms", "landmarks", "metric_masks"])
+def test_files_that_help_the_alignment_count(study: Path, tmp_path: Path, section: str) -> None:
+    spoken = tmp_path / "spoken.toml"
+    spoken.write_text(f'[[{section}]]\npath = "help.bin"\n')
+    (tmp_path / "help.bin").write_bytes(b"a")
+    first = input_hash(study, spoken, {})
+    (tmp_path / "help.bin").write_bytes(b"b")
+    assert first != input_hash(study, spoken, {})
+
+
 def test_hidden_files_and_earlier_results_do_not_count(study: Path) -> None:
     before = input_hash(study, None, {})
     (study / ".DS_Store").write_bytes(b"x")

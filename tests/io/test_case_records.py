@@ -31,3 +31,5 @@ def test_registration_record() -> None:
     record = registration_record(tiny_case.case().registrations[0])
     assert record["matrix_fixed_to_moving_lps_mm"][0][0] == 1.0
     assert record["qc"] == {"moved_mm": 0.0}
+    assert record["file"] == "transforms/pet_to_pre.tfm"
+    assert record["displacement"] is None

@@ -66,3 +66,56 @@ def test_without_degrees_of_freedom_the_standard_error_is_not_measured(tmp_path:
     case = replace(case, maps={"r2star_pre": bare})
     out = write_map_folder(case, Config(), tmp_path / "m", {"r2star_se": "r2star_pre"})
     assert np.isnan(nib.load(out / "r2star_se.nii.gz").get_fdata()).all()
+
+
+def test_a_bent_transform_is_written_whole_and_the_records_name_its_file(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from eprimg.model.displacement import Displacement
+    from eprimg.model.transform import Transform
+
+    case = tiny_case.case()
+    (registration,) = case.registrations
+    vectors = np.zeros((3, 4, 5, 3), np.float32)
+    vectors[1, 1, 1] = (1.0, 2.0, -0.5)
+    bend = Displacement(vectors, tiny_case.grid())
+    plain = registration.transform
+    bent = Transform(plain.matrix, plain.from_frame, plain.to_frame, bend)
+    case = replace(case, registrations=(replace(registration, transform=bent),))
+    out = write_case(case, Config(), tmp_path / "out")
+    assert not (out / "transforms" / "pet_to_pre.tfm").exists()
+    itk = sitk.ReadTransform(str(out / "transforms" / "pet_to_pre.h5"))
+    node = tiny_case.grid().index_to_lps_mm((1, 1, 1))
+    assert itk.TransformPoint(node.tolist()) == pytest.approx(node + np.array([1.0, 2.0, -0.5]))
+    record = json.loads((out / "transforms" / "pet_to_pre.json").read_text(encoding="utf-8"))
+    assert record["file"] == "transforms/pet_to_pre.h5"
+    assert record["displacement"]["largest_mm"] == pytest.approx(np.sqrt(5.25))
+    assert record["displacement"]["largest_at_border_mm"] == 0.0
+    patient = json.loads((out / "patient.json").read_text(encoding="utf-8"))
+    assert patient["registrations"][0]["file"] == "transforms/pet_to_pre.h5"
+
+
+def test_registrations_as_dicom_where_it_is_asked_for(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from eprimg.io.read_spatial import read_spatial
+    from eprimg.model.transform import Transform
+
+    case = tiny_case.case()
+    finished = replace(case.provenance, finished="2026-03-05T10:00:00+00:00")
+    case = replace(case, provenance=finished)
+    (registration,) = case.registrations
+    matrix = np.eye(4)
+    matrix[0, 3] = 4.5
+    config = Config().with_assignments(["register.dicom=true"])
+    for frame, expected in (("1.4.5", 1), ("nifti", 0)):
+        moved = Transform(matrix, "1.2.3", frame)
+        one = replace(case, registrations=(replace(registration, transform=moved),))
+        out = write_case(one, config, tmp_path / frame)
+        files = list((out / "transforms").glob("*.dcm"))
+        assert len(files) == expected
+        for file in files:
+            (again,) = read_spatial(file)
+            assert again.apply((0.0, 0.0, 0.0)) == pytest.approx((4.5, 0.0, 0.0))
+    plain = write_case(one, Config(), tmp_path / "plain")
+    assert list((plain / "transforms").glob("*.dcm")) == []

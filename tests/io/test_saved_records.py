@@ -84,3 +84,22 @@ def test_what_was_said_about_a_study(tmp_path: Path) -> None:
     again = study_file_from_record(record, lambda p: found_at(p, tmp_path / "case"))
     assert again == said
     assert again.overrides() == said.overrides()
+
+
+def test_help_for_the_alignment_is_kept_with_the_files_it_names(tmp_path: Path) -> None:
+    file = tmp_path / "t.tfm"
+    file.touch()
+    ends = {"fixed": "mr_pre", "moving": "pet"}
+    points = {"fixed_mm": [[1.0, 2.0, 3.5]], "moving_mm": [[4.0, 5.0, 6.0]], "names": ["tip"]}
+    said = parse_study_file(
+        {
+            "transforms": [{"path": str(file), **ends, "use": "start"}],
+            "landmarks": [{**ends, **points}],
+            "metric_masks": [{"path": str(file), "on": "pet"}],
+        },
+        source="study.toml",
+    )
+    record = through_json(study_file_record(said, lambda p: place_of(p, tmp_path / "case")))
+    again = study_file_from_record(record, lambda p: found_at(p, tmp_path / "case"))
+    assert again == said
+    assert len(again.help.items) == 3

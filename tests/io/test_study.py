@@ -283,3 +283,26 @@ def test_pet_sessions_of_two_injections_are_refused(tmp_path: Path) -> None:
     study = read_study(tmp_path, study_file=spoken).value
     doses = [s.acquisition.injection.dose_bq.value for s in study.find_all(Role.PET)]
     assert doses == [37e6, 37e6]
+
+
+def test_help_for_the_alignment_is_read_and_hashed(tmp_path: Path) -> None:
+    from tests.io import dicom_factory
+
+    dicom_factory.write_mr(tmp_path / "mr")
+    pairs = """
+[roles]
+mr-1 = "mr_pre"
+[[landmarks]]
+fixed = "mr_pre"
+moving = "mr_pre"
+fixed_mm = [[1, 2, 3]]
+moving_mm = [[{}, 2, 3]]
+"""
+    hashes = []
+    for x in (1, 2):
+        (tmp_path / "study.toml").write_text(pairs.format(x))
+        study = read_study(tmp_path).value
+        assert study.help.landmarks[0].moving_mm.tolist() == [[float(x), 2.0, 3.0]]
+        assert study.overrides["landmarks.1"] == "1 pairs (mr_pre mr_pre, check)"
+        hashes.append(study.input_hash)
+    assert hashes[0] != hashes[1]

@@ -116,3 +116,11 @@ def test_short_form_names_the_field() -> None:
     text = repr(Transform(np.eye(4), "A", "B", bump(grid())))
     assert "at most 3" in text
     assert "voxels" in text
+
+
+def test_the_jump_at_the_border_is_known() -> None:
+    vectors = np.zeros((4, 4, 4, 3), dtype=np.float32)
+    vectors[1, 2, 2] = (9.0, 0.0, 0.0)
+    vectors[3, 1, 1] = (0.0, 3.0, 4.0)
+    assert Displacement(vectors, grid((4, 4, 4))).largest_at_border_mm == pytest.approx(5.0)
+    assert bump(grid()).largest_at_border_mm < 1e-6

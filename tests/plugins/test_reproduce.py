@@ -44,3 +44,32 @@ def test_only_files_that_say_something_are_written(tmp_path: Path) -> None:
     ((option, path),) = write_inputs(tmp_path / "b", None, config)
     assert option == "--config"
     assert load_config(path) == config
+
+
+def test_help_for_the_alignment_is_read_back_equal(tmp_path: Path) -> None:
+    from eprimg.io.study_file_help import HelpEntries, HelpEntry
+
+    file = tmp_path / "t.h5"
+    file.touch()
+    spoken = StudyFile(
+        source="study.toml",
+        help=HelpEntries(
+            (
+                HelpEntry("transforms", file, "mr_pre", "pet", "start"),
+                HelpEntry(
+                    "landmarks",
+                    None,
+                    "mr_pre",
+                    "pet",
+                    "check",
+                    ((1.0, 2.0, 3.5),),
+                    ((4.0, 5.0, 6.0),),
+                    ('the "tip"',),
+                ),
+                HelpEntry("metric_masks", file, "pet"),
+            )
+        ),
+    )
+    path = tmp_path / "study.toml"
+    path.write_text(study_file_text(spoken), encoding="utf-8")
+    assert read_study_file(path) == spoken

@@ -9,11 +9,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from eprimg.config import RegisterConfig
 from eprimg.model.displacement import Displacement
+from eprimg.model.manual_help import MetricMask
 from eprimg.model.transform import Transform
 from eprimg.model.volume import Volume
+from eprimg.registry import load_engine
 
-__all__ = ["Progress", "Registrar", "RegistrarResult", "ShouldStop"]
+__all__ = ["Progress", "Registrar", "RegistrarResult", "ShouldStop", "make_registrar"]
 
 Progress = Callable[[str, float], object]
 """Called with words and the share that is done (0 to 1)."""
@@ -50,6 +53,8 @@ class RegistrarResult:
         Whether the second pass was kept.
     displacement : Displacement or None
         What a deformable engine adds, in the fixed frame: a point p goes to ``matrix (p + u(p))``.
+    settings : Mapping
+        Settings of an engine that does not follow the profile; recorded in its place.
     """
 
     matrix: npt.NDArray[np.float64]
@@ -62,6 +67,7 @@ class RegistrarResult:
     polish_moved_mm: float = float("nan")
     polish_kept: bool = False
     displacement: Displacement | None = None
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 class Registrar(Protocol):
@@ -83,6 +89,39 @@ class Registrar(Protocol):
         start: str | Transform = "identity",
         progress: Progress | None = None,
         should_stop: ShouldStop | None = None,
+        fixed_mask: MetricMask | None = None,
+        moving_mask: MetricMask | None = None,
     ) -> RegistrarResult:
-        """Estimate the transform from the fixed frame to the moving frame."""
+        """Estimate the transform from the fixed frame to the moving frame.
+
+        The masks are passed only when they were given: an engine that takes none leaves them out of
+        its signature, and a run with masks is then refused.
+        """
         ...
+
+
+def make_registrar(
+    config: RegisterConfig, load: Callable[[str, str], Any] = load_engine
+) -> Registrar:
+    """Make the engine that the settings name.
+
+    Parameters
+    ----------
+    config : RegisterConfig
+        Its ``engine``; an engine whose class has ``takes_config = True`` gets the settings.
+    load : callable
+        Finds the class by kind and name.
+
+    Returns
+    -------
+    Registrar
+        Ready to run.
+
+    Raises
+    ------
+    EngineUnavailable
+        ``E_ENGINE`` when it is not installed.
+    """
+    kind = load("registrar", config.engine)
+    made: Registrar = kind(config) if getattr(kind, "takes_config", False) else kind()
+    return made

@@ -26,7 +26,13 @@ from eprimg.engines.registrars.similarity import (
     overlap_fraction,
     rotation_deg,
 )
-from eprimg.engines.registrars.sitk_steps import last_line, lattice, one_metric_thread, smooth
+from eprimg.engines.registrars.sitk_steps import (
+    last_line,
+    lattice,
+    mask_to_sitk,
+    one_metric_thread,
+    smooth,
+)
 from eprimg.engines.sitk_bridge import (
     euler_transform,
     matrix_of,
@@ -34,6 +40,7 @@ from eprimg.engines.sitk_bridge import (
     to_sitk_transform,
 )
 from eprimg.errors import EngineError
+from eprimg.model.manual_help import MetricMask
 from eprimg.model.transform import Transform
 from eprimg.model.volume import Volume
 
@@ -80,6 +87,8 @@ class SimpleITKRigid:
         start: str | Transform = "identity",
         progress: Progress | None = None,
         should_stop: ShouldStop | None = None,
+        fixed_mask: MetricMask | None = None,
+        moving_mask: MetricMask | None = None,
     ) -> RegistrarResult:
         """Estimate the transform from the fixed frame to the moving frame.
 
@@ -99,6 +108,8 @@ class SimpleITKRigid:
             Called with words and share.
         should_stop : callable, optional
             True ends the work.
+        fixed_mask, moving_mask : MetricMask, optional
+            The metric looks only where they are True.
 
         Returns
         -------
@@ -117,6 +128,7 @@ class SimpleITKRigid:
         began = time.perf_counter()
         rules = RigidSettings.from_mapping(settings)
         search = _Search.prepare(fixed, moving, rules, seed, threads, progress, should_stop)
+        search.mask(fixed_mask, moving_mask)
         try:
             with one_metric_thread():
                 matrix = search.run(start)
@@ -149,6 +161,8 @@ class _Search:
     centroids_mm: tuple[FloatArray, FloatArray]
     result: RegistrarResult
     smoothed: dict[float, tuple[Any, Any]] = field(default_factory=dict)
+    masks: tuple[Any, Any] = (None, None)
+    masked_share: float = 1.0
 
     @classmethod
     def prepare(
@@ -178,6 +192,13 @@ class _Search:
             (centroid_mm(values, fixed.grid), centroid_mm(other, moving.grid)),
             RegistrarResult(np.eye(4), np.eye(4), "identity", float("nan")),
         )
+
+    def mask(self, fixed: MetricMask | None, moving: MetricMask | None) -> None:
+        self.masks = (mask_to_sitk(fixed), mask_to_sitk(moving))
+        if fixed is not None:
+            own, whole = fixed.grid.voxel_volume_ml, self.fixed.grid.voxel_volume_ml
+            volume = float(np.count_nonzero(fixed.inside)) * own
+            self.masked_share = min(1.0, volume / (whole * float(np.prod(self.fixed.grid.shape))))
 
     def run(self, start: str | Transform) -> FloatArray:
         begun, name, matrix = self.begin(start)
@@ -312,12 +333,17 @@ class _Search:
             method.SetMetricAsANTSNeighborhoodCorrelation(self.rules.polish.radius_voxels)
         else:
             method.SetMetricAsMattesMutualInformation(self.rules.histogram_bins)
-            points = float(np.prod(domain[0]))
+            # Points outside the mask are drawn too, and dropped.
+            points = float(np.prod(domain[0])) * self.masked_share
             optimizer = self.rules.optimizer
             fewest, most = optimizer.fewest_samples, optimizer.most_samples
             share = min(max(level.sampled_fraction, fewest / points), most / points, 1.0)
             method.SetMetricSamplingStrategy(method.RANDOM)
             method.SetMetricSamplingPercentage(share, self.seed + reseed)
+        if self.masks[0] is not None:
+            method.SetMetricFixedMask(self.masks[0])
+        if self.masks[1] is not None:
+            method.SetMetricMovingMask(self.masks[1])
         # Gradients at the sample points only: the volumes are smooth already, and gradients of all
         # voxels cost more than the search.
         method.MetricUseFixedImageGradientFilterOff()

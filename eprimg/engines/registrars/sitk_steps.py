@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["last_line", "lattice", "one_metric_thread", "smooth"]
+import numpy as np
+
+from eprimg.engines.sitk_bridge import to_sitk
+from eprimg.model.manual_help import MetricMask
+
+__all__ = ["last_line", "lattice", "mask_to_sitk", "one_metric_thread", "smooth"]
 
 _FEWEST_ALONG_AXIS = 8
 """Sample points that thinning leaves along an axis, where the volume has as many."""
@@ -92,6 +97,22 @@ def lattice(volume: Any, grid_mm: float) -> tuple[Any, Any, Any, Any]:
     spacing = [s * f for s, f in zip(volume.GetSpacing(), factors, strict=True)]
     origin = volume.TransformContinuousIndexToPhysicalPoint(first)
     return sizes, origin, spacing, volume.GetDirection()
+
+
+def mask_to_sitk(mask: MetricMask | None) -> Any:
+    """Turn a mask into what SimpleITK's metric takes.
+
+    Parameters
+    ----------
+    mask : MetricMask or None
+        On any grid of the frame of its series.
+
+    Returns
+    -------
+    SimpleITK.Image or None
+        1 inside, 0 outside.
+    """
+    return None if mask is None else to_sitk(mask.inside.astype(np.uint8), mask.grid)
 
 
 def last_line(error: Exception) -> str:

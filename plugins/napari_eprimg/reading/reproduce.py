@@ -10,6 +10,7 @@ from typing import Any
 
 from eprimg.config import Config
 from eprimg.io.study_file import StudyFile
+from eprimg.io.study_file_help import HELP_SECTIONS
 
 __all__ = ["command_line", "study_file_text", "write_inputs"]
 
@@ -124,9 +125,10 @@ def study_file_text(study_file: StudyFile) -> str:
         lines += ["", "[[masks]]", *_pairs(plain)]
         if "names" in mask:
             lines += ["[masks.names]", *_pairs(mask["names"])]
-    for map_ in content.get("maps", []):
-        path = str(Path(map_["path"]).resolve())
-        lines += ["", "[[maps]]", *_pairs({**map_, "path": path})]
+    for section in ("maps", *HELP_SECTIONS):
+        for item in content.get(section, []):
+            placed = {"path": str(Path(item["path"]).resolve())} if "path" in item else {}
+            lines += ["", f"[[{section}]]", *_pairs({**item, **placed})]
     return "\n".join(lines).strip() + "\n"
 
 

@@ -21,3 +21,24 @@ def test_what_was_not_done_is_not_a_number() -> None:
     assert np.isnan(result.polish_moved_mm)
     assert np.isnan(result.seconds)
     assert not result.polish_kept
+
+
+def test_engines_that_take_settings_get_them() -> None:
+    from eprimg.config import RegisterConfig
+    from eprimg.engines.registrars.contract import make_registrar
+
+    class Plain:
+        pass
+
+    class Asking:
+        takes_config = True
+
+        def __init__(self, config: RegisterConfig) -> None:
+            self.config = config
+
+    config = RegisterConfig(engine="mine")
+    assert isinstance(make_registrar(config, lambda kind, name: Plain), Plain)
+    asked = []
+    made = make_registrar(config, lambda kind, name: asked.append((kind, name)) or Asking)
+    assert asked == [("registrar", "mine")]
+    assert made.config is config

@@ -199,3 +199,36 @@ def test_progress_rises_and_stopping_works(fixed: Volume, moving: Volume) -> Non
     with pytest.raises(EngineError) as caught:
         run(fixed, moving, should_stop=stop)
     assert caught.value.code == "E_REGISTRATION_STOPPED"
+
+
+def test_masks_keep_the_metric_away_from_what_moved_on_its_own(fixed: Volume) -> None:
+    from eprimg.model.manual_help import MetricMask
+
+    # A bright slab above z = 40 mm that did not move with the body (an arm, a coil) pulls the
+    # search; below it both series show the same body.
+    moved = painted(grid(frame="4.5.6"), np.linalg.inv(TRUTH), POST, "signal", 2)
+    index = np.stack(np.meshgrid(*map(np.arange, moved.grid.shape), indexing="ij"), axis=-1)
+    above = moved.grid.index_to_lps_mm(index)[..., 2] > 40.0
+    stripes = 900.0 * (1 + np.sin(index[..., 1] / 2.0) * np.sin(index[..., 2] / 2.0))
+    spoiled = [
+        Volume(np.where(above, stripes, v.data).astype(np.float32), v.grid, v.quantity)
+        for v in (fixed, moved)
+    ]
+    inside = index[..., 0] <= 15  # z up to 15 mm
+    mask = MetricMask("mr_pre", inside, spoiled[0].grid)
+    other = MetricMask("mr_post", ~above, spoiled[1].grid)
+    without = error_mm(run(*spoiled).matrix)
+    with_masks = error_mm(run(*spoiled, fixed_mask=mask, moving_mask=other).matrix)
+    assert without > 2.0
+    assert with_masks < 1.0
+
+
+def test_a_mask_beside_the_moving_series_is_refused(fixed: Volume, moving: Volume) -> None:
+    from eprimg.model.manual_help import MetricMask
+
+    affine = np.array(fixed.grid.affine)
+    affine[:3, 3] += 900.0
+    beside = MetricMask("mr_pre", np.ones((3, 3, 3)), Grid((3, 3, 3), affine, "1.2.3"))
+    with pytest.raises(EngineError) as caught:
+        run(fixed, moving, fixed_mask=beside)
+    assert caught.value.code == "E_REGISTRATION"

@@ -47,3 +47,17 @@ def test_messages_lose_addresses() -> None:
     error = RuntimeError("itk.cxx:12:\nITK ERROR: MattesMI(0x55d0): too few samples\n")
     assert last_line(error) == "too few samples"
     assert last_line(ValueError("")) == "ValueError"
+
+
+def test_a_mask_lies_where_its_grid_says() -> None:
+    from eprimg.engines.registrars.sitk_steps import mask_to_sitk
+    from eprimg.model.grid import Grid
+    from eprimg.model.manual_help import MetricMask
+
+    inside = np.zeros((2, 3, 4), dtype=bool)
+    inside[1, 2, 3] = True
+    affine = np.array([[0, 0, 2.0, -5], [0, 3.0, 0, 6], [4.0, 0, 0, 7], [0, 0, 0, 1]])
+    made = mask_to_sitk(MetricMask("pet", inside, Grid((2, 3, 4), affine, "A")))
+    assert made.GetPixel(made.TransformPhysicalPointToIndex((1.0, 12.0, 11.0))) == 1
+    assert int(np.count_nonzero(sitk.GetArrayViewFromImage(made))) == 1
+    assert mask_to_sitk(None) is None
