@@ -42,14 +42,22 @@ def register(
         Model | None, typer.Option(help="How it may move; as in the settings when left out.")
     ] = None,
     start: Annotated[
-        str, typer.Option(help="identity, best, or an ITK transform file (.tfm) to begin with.")
+        str,
+        typer.Option(help="identity, best, or an ITK transform file to begin with."),
     ] = "",
     engine: Annotated[str, typer.Option(help="Engine (see eprimg check).")] = "",
     fixed_mask: Annotated[
         Path | None,
-        typer.Option(help="Labels (NIfTI) on the fixed series; compared with --moving-mask."),
+        typer.Option(help="Mask (NIfTI) on the fixed series: only there are they compared."),
     ] = None,
     moving_mask: Annotated[
+        Path | None, typer.Option(help="The same on the moving series; each may stand alone.")
+    ] = None,
+    fixed_labels: Annotated[
+        Path | None,
+        typer.Option(help="Labels (NIfTI) on the fixed series, to check the result with."),
+    ] = None,
+    moving_labels: Annotated[
         Path | None, typer.Option(help="Labels (NIfTI) on the moving series, same numbers.")
     ] = None,
     fixed_kind: Annotated[
@@ -93,10 +101,17 @@ def register(
                 (moving, "moving", moving_kind, moving_series),
             )
         )
-        masks = _masks(fixed_mask, moving_mask, first.value, second.value)
+        masks = _labels(fixed_labels, moving_labels, first.value, second.value)
+        given = _given(fixed_mask, moving_mask, first.value, second.value)
         begin = _begin(start, first.value.grid, second.value.grid)
         result = register_pair(
-            first.value, second.value, config, start=begin, masks=masks, progress=tell
+            first.value,
+            second.value,
+            config,
+            start=begin,
+            masks=masks,
+            given=given,
+            progress=tell,
         )
         findings = (*first.findings, *second.findings, *result.findings)
         made = result.value
@@ -143,7 +158,7 @@ def _settings(
 def _begin(start: str, fixed: Any, moving: Any) -> Any:
     if start in ("", "identity", "best"):
         return start
-    from eprimg.engines.sitk_bridge import read_tfm
+    from eprimg.engines.transform_files import read_transform
 
     if not Path(start).is_file():
         raise InputError(
@@ -152,18 +167,32 @@ def _begin(start: str, fixed: Any, moving: Any) -> Any:
             where="--start",
             value=start,
         )
-    return read_tfm(start, fixed.frame_of_reference, moving.frame_of_reference)
+    return read_transform(start, fixed.frame_of_reference, moving.frame_of_reference)
 
 
-def _masks(fixed_path: Path | None, moving_path: Path | None, fixed: Any, moving: Any) -> Any:
+def _given(fixed_path: Path | None, moving_path: Path | None, fixed: Any, moving: Any) -> Any:
+    """Read the masks inside of which the engine looks."""
+    from eprimg.io.read_nifti import read_nifti_labels
+    from eprimg.model.manual_help import ManualHelp, MetricMask
+
+    masks = []
+    for path, series in ((fixed_path, fixed), (moving_path, moving)):
+        if path is not None:
+            frame = series.grid.frame_of_reference
+            labels, grid = read_nifti_labels(path, frame_of_reference=frame)
+            masks.append(MetricMask(series.key, labels > 0, grid, path.name))
+    return ManualHelp(masks=tuple(masks))
+
+
+def _labels(fixed_path: Path | None, moving_path: Path | None, fixed: Any, moving: Any) -> Any:
     """Read both label files, by label number; the files lie on the grids of their series."""
     if fixed_path is None and moving_path is None:
         return None
     if fixed_path is None or moving_path is None:
         raise InputError(
-            "masks are compared with each other: give both, or none",
+            "labels are compared with each other: give both, or none",
             code="E_ARGUMENT",
-            where="--fixed-mask, --moving-mask",
+            where="--fixed-labels, --moving-labels",
         )
     from eprimg.io.read_nifti import read_nifti_labels
 

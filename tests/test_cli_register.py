@@ -28,6 +28,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # Regions of the same formula: what is brighter than the trunk.
         labels = (made.data > 1.5).astype(np.int16)
         write_nifti(labels, made.grid, folder / f"{name}_mask.nii.gz")
+    write_nifti(np.ones(SHAPE, np.int16), grid("1"), folder / "all_mask.nii.gz")
     return folder
 
 
@@ -41,9 +42,10 @@ def ask(folder: Path, out: Path, *more: str) -> tuple[str, ...]:
 
 
 def test_a_pair_is_aligned_and_written(command: Command, files: Path, tmp_path: Path) -> None:
-    masks = ("--fixed-mask", "fixed_mask.nii.gz", "--moving-mask", "moving_mask.nii.gz")
+    masks = ("--fixed-labels", "fixed_mask.nii.gz", "--moving-labels", "moving_mask.nii.gz")
     masks = tuple(m if m.startswith("--") else str(files / m) for m in masks)
-    done = command(*ask(files, tmp_path / "out", *masks))
+    looked_at = ("--fixed-mask", str(files / "all_mask.nii.gz"))
+    done = command(*ask(files, tmp_path / "out", *masks, *looked_at))
     assert done.code == 0, text(done)
     assert "registration moving to fixed: pass" in text(done)
     import SimpleITK as sitk
@@ -57,6 +59,7 @@ def test_a_pair_is_aligned_and_written(command: Command, files: Path, tmp_path: 
     assert (qc["verdict"], qc["reasons"], qc["transform"]) == ("pass", [], "transform.tfm")
     assert qc["qc"]["nmi_after"] > qc["qc"]["nmi_before"]
     assert qc["qc"]["mask_dice_1"] > 0.9
+    assert "all_mask.nii.gz" in json.dumps(qc["settings"]["fixed_mask"])
     moved = nib.load(tmp_path / "out" / "moved.nii.gz")
     still = nib.load(files / "fixed.nii.gz")
     assert moved.shape == still.shape
@@ -87,7 +90,7 @@ def test_a_refused_alignment_is_written_with_its_verdict(
     ("more", "code", "words"),
     [
         (("--start", "no-such-file.tfm"), 3, "E_ARGUMENT"),
-        (("--fixed-mask", "x.nii.gz"), 3, "give both"),
+        (("--fixed-labels", "x.nii.gz"), 3, "give both"),
         (("--engine", "no-such-engine"), 5, "E_ENGINE"),
         (("--moving-kind", "x-ray"), 2, ""),
     ],

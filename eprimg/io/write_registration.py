@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from eprimg.errors import OutputError
+from eprimg.engines.transform_files import write_transform
 from eprimg.io.output_folder import output_path, whole_folder
 from eprimg.io.write_maps import write_json, write_nifti
 from eprimg.model.case import Finding
 from eprimg.model.grid import Grid
-from eprimg.model.transform import Registration, Transform
+from eprimg.model.transform import Registration
 
 __all__ = ["registration_figures", "write_registration"]
-
-_WRITER = "eprimg.engines.transform_files"
 
 
 def registration_figures(
@@ -93,33 +90,14 @@ def write_registration(
     Raises
     ------
     OutputError
-        As `whole_folder`; ``E_OUTPUT_UNWRITABLE`` too when a bent transform cannot be written by
-        this installation.
+        As `whole_folder`.
     """
     facts = facts or {}
     transform = registration.transform
     key = "pair_transform" if transform.is_affine else "bent_pair_transform"
     with whole_folder(out, facts, overwrite=overwrite) as root:
-        _write_transform(transform, output_path(root, key))
+        write_transform(transform, output_path(root, key))
         write_nifti(moved, grid, output_path(root, "moved"), text="moving series, fixed grid")
         content = {**registration_figures(registration, findings), **facts}
         write_json({**content, "transform": output_path(Path(), key).name}, output_path(root, "qc"))
     return output_path(out, key)
-
-
-def _write_transform(transform: Transform, path: Path) -> None:
-    if transform.is_affine:
-        from eprimg.engines.sitk_bridge import write_tfm
-
-        write_tfm(transform, path)
-        return
-    if find_spec(_WRITER) is None:
-        raise OutputError(
-            "this version cannot write bent transforms",
-            code="E_OUTPUT_UNWRITABLE",
-            where=path.name,
-            action="use the rigid model",
-        )
-    from importlib import import_module
-
-    import_module(_WRITER).write_transform(transform, path)

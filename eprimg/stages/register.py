@@ -14,6 +14,7 @@ from eprimg.engines.registrars.rigid_settings import load_profile
 from eprimg.errors import ConfigError, EngineError, InputError
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
+from eprimg.model.manual_help import ManualHelp
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration, Transform
 from eprimg.registry import load_engine
@@ -137,6 +138,7 @@ def register_pair(
     *,
     start: str | Transform = "",
     masks: tuple[tuple[Masks, Grid], tuple[Masks, Grid]] | None = None,
+    given: ManualHelp | None = None,
     progress: Progress | None = None,
 ) -> StageResult[Registration | None]:
     """Align two series, whatever they are.
@@ -151,7 +153,9 @@ def register_pair(
         ``identity``, ``best``, or where the search begins; when left out, identity within one
         frame of reference and the best of several elsewhere.
     masks : tuple, optional
-        Masks by name and their grid, of the fixed and of the moving series.
+        Masks by name and their grid, of the fixed and of the moving series; they check the result.
+    given : ManualHelp, optional
+        Transforms, landmarks, and masks inside of which the engine looks.
     progress : callable, optional
         As in `register`.
 
@@ -166,7 +170,7 @@ def register_pair(
         As `register`.
     """
     engine = make_registrar(config.register, load_engine)
-    work = Work(engine, config, load_profile(config.register.profile), (), start)
+    work = Work(engine, config, load_profile(config.register.profile), (), start, given)
     made, findings = _pair(work, fixed, moving, moving, Teller(progress, 0, 1, moving.key))
     if made is not None and masks is not None:
         judged = compare_masks(made, masks[0], masks[1], work.rules.check)
@@ -357,6 +361,13 @@ def _estimate(
 ) -> Estimate:
     first, second = work.comparable(fixed), work.comparable(partner)
     start = given.start or work.start or ("identity" if shared else "best")
+    if isinstance(start, Transform) and not start.is_affine:
+        raise InputError(
+            "a search begins with a rigid or affine transform, and this one bends",
+            code="E_TRANSFORM_FILE",
+            where=partner.key,
+            action="give an affine transform as the start, or this one as the result",
+        )
     try:
         result = (
             given_result(given)

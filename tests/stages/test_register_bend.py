@@ -23,8 +23,8 @@ from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.model.study import Role, Series, Study, Timepoint
 from eprimg.model.volume import Volume
 from eprimg.quantities import quantity
+from eprimg.stages import _register_work, register_bend, register_examine
 from eprimg.stages import register as stage
-from eprimg.stages import register_bend
 from eprimg.stages.register import register
 from eprimg.stages.register_bend import Bent, list_bend_faults, reasons_to_bend
 from eprimg.stages.register_check import Orientation
@@ -123,7 +123,7 @@ def engines() -> Iterator[None]:
     turned = Orientation("mr_post", 1.4, OtherOrientation("turned", 1.1, np.eye(4)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stage, "load_engine", lambda kind, name: _Known)
-        patch.setattr(stage, "orientation_of", lambda *args, **options: turned)
+        patch.setattr(register_examine, "orientation_of", lambda *args, **options: turned)
         patch.setattr(register_bend, "load_engine", lambda kind, name: SimpleITKDeformable)
         yield
 
@@ -316,13 +316,13 @@ def test_a_stop_while_bending_ends_the_stage(bodies) -> None:
 
 def test_the_chosen_contrast_reaches_the_engine(bodies, monkeypatch) -> None:
     asked: list[str] = []
-    real = stage.comparable_volume
+    real = _register_work.comparable_volume
 
     def spy(series: Series, contrast: str = "first-echo") -> Volume:
         asked.append(contrast)
         return real(series, contrast)
 
-    monkeypatch.setattr(stage, "comparable_volume", spy)
+    monkeypatch.setattr(_register_work, "comparable_volume", spy)
     settings = Config().with_assignments(["register.moving_contrast=rss"])
     register(study(bodies["pre"], bodies["still"]), settings)
     assert set(asked) == {"rss"}
