@@ -69,8 +69,8 @@ def mask_figures(
 
     Notes
     -----
-    Dice is ``2 |A n B| / (|A| + |B|)``, over voxels whose place is in the moving field of view; 0 to
-    1, and 0 when neither mask has a voxel there.
+    Dice is ``2 |A n B| / (|A| + |B|)``, over voxels whose place is in the moving field of view; 0
+    to 1, and 0 when neither mask has a voxel there.
 
     References
     ----------
