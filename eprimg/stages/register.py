@@ -333,7 +333,8 @@ def _pair(
             qc["registration_error_mm"] = max(result.consistency_mm, estimate.moved_rms_mm)
             info = Finding("I_REGISTRATION_IDENTITY", Severity.INFO, moving.key, f"{text}.")
             aligned = made(np.eye(4), "identity", text, True)
-            return bent(work, fixed, partner, aligned, estimate, [info, *findings], tell)
+            final, said = bent(work, fixed, partner, aligned, estimate, [info, *findings], tell)
+            return _with_landmarks(work, fixed, given, final, said)
         findings.append(
             Finding(
                 "W_REGISTRATION_MOVED",
@@ -346,7 +347,25 @@ def _pair(
     findings += warnings(fixed, moving.key, doubts, apart)
     note = f"{what}{through}; " + ("; ".join(doubts) if doubts else "all checks passed")
     aligned = made(result.matrix, engine, note, True)
-    return bent(work, fixed, partner, aligned, estimate, findings, tell)
+    final, said = bent(work, fixed, partner, aligned, estimate, findings, tell)
+    return _with_landmarks(work, fixed, given, final, said)
+
+
+def _with_landmarks(
+    work: Work, fixed: Series, given: PairHelp, made: Registration, findings: list[Finding]
+) -> tuple[Registration, list[Finding]]:
+    """Measure landmarks again when the alignment was bent after they were first looked at."""
+    if made.transform.is_affine or not given.landmarks:
+        return made, findings
+    figures, distances, apart = landmark_figures(given, made.transform, work.config.register)
+    kept = [f for f in findings if f.code != "W_LANDMARKS"]
+    judged = replace(
+        made,
+        qc={**made.qc, **figures},
+        settings={**made.settings, **distances},
+        doubts=(*made.doubts, *apart),
+    )
+    return judged, [*kept, *warnings(fixed, made.moving, apart, apart)]
 
 
 def _estimate(

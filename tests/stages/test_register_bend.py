@@ -20,6 +20,7 @@ from eprimg.engines.registrars.simpleitk_rigid import SimpleITKRigid
 from eprimg.errors import Cancelled, EngineError
 from eprimg.model.displacement import Displacement
 from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.model.manual_help import HelpUse, LandmarkPairs, ManualHelp
 from eprimg.model.study import Role, Series, Study, Timepoint
 from eprimg.model.volume import Volume
 from eprimg.quantities import quantity
@@ -133,19 +134,26 @@ def aligned(bodies):
     """The bent session, aligned once, and what was told meanwhile."""
     told: list[float] = []
     result = register(
-        study(bodies["pre"], bodies["post"]),
+        study(bodies["pre"], bodies["post"], pairs=(marks(),)),
         CONFIG,
         progress=lambda words, share: told.append(share),
     )
     return result, told
 
 
-def study(pre: Volume, post: Volume, *, role: Role = Role.MR_POST, regions=()) -> Study:
+def marks() -> LandmarkPairs:
+    """The same points in both sessions, as a reader would set them."""
+    moved = bent_place(MARKS_MM) + SHIFT_MM
+    return LandmarkPairs("mr_pre", "mr_post", MARKS_MM, moved, HelpUse.CHECK)
+
+
+def study(pre: Volume, post: Volume, *, role: Role = Role.MR_POST, regions=(), pairs=()) -> Study:
     members = (
         Series("mr_pre", Role.MR_PRE, pre, None, study_uid="1"),
         Series(str(role), role, post, None, study_uid="2"),
     )
-    return Study("P1", tuple(Timepoint(s.key, None, (s,)) for s in members), regions)
+    points = tuple(Timepoint(s.key, None, (s,)) for s in members)
+    return Study("P1", points, regions, help=ManualHelp(landmarks=pairs))
 
 
 def codes(result) -> list[str]:
@@ -184,6 +192,8 @@ def test_a_bent_session_is_aligned_bent(aligned) -> None:
     assert 0.0 < qc["jacobian_min"] < 1.0
     assert 0.0 < qc["inverse_mean_mm"] < qc["inverse_p95_mm"]
     assert qc["registration_error_mm"] >= qc["inverse_mean_mm"]
+    # Landmarks are looked at where the bent transform puts them: no doubt is left of the rigid one.
+    assert qc["landmark_tre_mean_mm"] == pytest.approx(error, abs=1e-6)
     assert codes(result) == ["I_REGISTRATION_BENT"]
     assert told == sorted(told)
     assert told[-1] == 1.0
