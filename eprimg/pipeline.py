@@ -137,7 +137,6 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
 
         if case.lesions is None:
             return case
-        table = config.partial_volume.recovery_table
         measured = measure(
             case.study,
             case.registrations,
@@ -149,13 +148,14 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
             before=case.native_lesions,
             ids=asked.ids,
             relaxivity=load_relaxivity(config.iron),
-            recovery=load_recovery_table(table) if table else (),
+            recovery=load_recovery_table(t) if (t := config.partial_volume.recovery_table) else (),
             plasma=load_plasma(config.kinetics.blood_samples, case.study),
             eligibility=load_eligibility(config.eligibility),
             progress=progress,
         )
+        of = measured.value
         case = replace(
-            case, lesions=measured.value.lesions, native_lesions=measured.value.native_lesions
+            case, lesions=of.lesions, native_lesions=of.native_lesions, registered=of.registered
         )
         apart = lesion_distances(case)
         case = replace(case, uptake_apart_mm=apart.value)

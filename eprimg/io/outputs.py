@@ -31,6 +31,9 @@ from eprimg.model.transform import Registration
 
 __all__ = ["write_case", "write_map_folder"]
 
+_FITTED_THERE = ("patlak_ki",)
+"""Maps that are fitted on the reference grid: no native map has their standard error."""
+
 
 def write_case(
     case: Case,
@@ -85,6 +88,9 @@ def write_case(
         for key, map_ in case.registered.items():
             tell(f"write {key}", 0.1)
             write_map(map_, output_path(root, "registered_map", key=key), key=key)
+            if key in _FITTED_THERE:
+                path = output_path(root, "registered_map", key=f"{key}_se")
+                write_map(_standard_error(map_), path, key=f"{key}_se")
         for key, map_ in case.maps.items():
             path = output_path(root, "native_map", key=key)
             tell(f"write {key}", 0.5)

@@ -42,6 +42,7 @@ from eprimg.stages.external_maps import (
 )
 from eprimg.stages.fat_water_maps import measure_fat_water
 from eprimg.stages.heterogeneity import measure_heterogeneity
+from eprimg.stages.influx_maps import INFLUX_KEYS, influx_maps
 from eprimg.stages.iron import iron_findings, measure_iron
 from eprimg.stages.measure_mr import measure_differences, measure_r2star, tail_ratios
 from eprimg.stages.measure_over_time import measure_over_time
@@ -70,10 +71,13 @@ class Measured:
     native_lesions : Mapping of str to LesionSet
         The same labels on the grid of every series that was measured, by series key, and on that
         of every external map, by its key.
+    registered : Mapping of str to QuantityMap
+        Maps on the reference grid, those that need the blood curve among them (`influx_maps`).
     """
 
     lesions: LesionSet | None
     native_lesions: Mapping[str, LesionSet] = field(default_factory=dict)
+    registered: Mapping[str, QuantityMap] = field(default_factory=dict)
 
 
 def measure(
@@ -133,10 +137,12 @@ def measure(
     -------
     StageResult[Measured]
         Regions with measurements and notes.  An excluded region has none but the reason.  The
-        findings are those of all regions, whether they were measured again or not.
+        findings are those of all regions, whether they were measured again or not.  Several PET
+        sessions add maps of net influx and permeability index to the registered maps.
     """
+    others = {key: each for key, each in registered.items() if key not in INFLUX_KEYS}
     if lesions is None:
-        return StageResult(Measured(None))
+        return StageResult(Measured(None, registered=others))
     tell = progress or (lambda words, share: None)
     wanted = {r.id for r in lesions.regions if r.role != RegionRole.EXCLUDE}
     if ids is not None:
@@ -259,7 +265,11 @@ def measure(
     )
     findings = [*findings, *eligibility_findings(judged)]
     findings = [*findings, *spread_findings(judged), *iron_findings(study, relaxivity)]
-    return StageResult(Measured(judged, native_sets), tuple(findings))
+    tell("net influx of every voxel", 0.95)
+    influx = influx_maps(study, registered, judged, config, plasma=plasma)
+    return StageResult(
+        Measured(judged, native_sets, {**others, **influx.value}), (*findings, *influx.findings)
+    )
 
 
 def _with_numbers(

@@ -34,7 +34,13 @@ from eprimg.stages.denominator import judge_denominator
 from eprimg.stages.numbers import NAN, Kept, Numbers, find_number
 from eprimg.stages.partial_volume import CORRECTED
 
-__all__ = ["measure_pet_over_time"]
+__all__ = [
+    "SessionInput",
+    "blood_curve",
+    "dated_sessions",
+    "measure_pet_over_time",
+    "session_input",
+]
 
 _HOUR_S = 3600.0
 _PER_KG = 1.0e5
@@ -52,11 +58,36 @@ _NO_ERROR = "none: nothing was computed, or an error is missing"
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class _Input:
-    """Plasma at the times of the sessions, or why it is not known."""
+class SessionInput:
+    """Plasma at the times of the sessions, or why it is not known.
+
+    Parameters
+    ----------
+    values : InputValues or None
+        Activity in %ID/kg and its integral at every dated session; None when not known.
+    words : str
+        Where it comes from, or why there is none.
+    """
 
     values: InputValues | None
     words: str
+
+
+def dated_sessions(study: Study) -> list[tuple[float, Series]]:
+    """Find the PET sessions whose time after the injection is known.
+
+    Parameters
+    ----------
+    study : Study
+        What was read.
+
+    Returns
+    -------
+    list of (float, Series)
+        Hours after the injection, in order of time.
+    """
+    timed = [(study.hours_after_dose(s), s) for s in study.find_all(Role.PET)]
+    return sorted(((h, s) for h, s in timed if h is not None), key=lambda each: each[0])
 
 
 def measure_pet_over_time(
@@ -94,15 +125,14 @@ def measure_pet_over_time(
     (``slope``) and ``patlak_intercept`` (``intercept``) from ``kinetics.patlak_start_h`` on.
     Formulas and references: `eprimg.kernels.kinetics`.
     """
-    timed = [(study.hours_after_dose(s), s) for s in study.find_all(Role.PET)]
-    sessions = sorted(((h, s) for h, s in timed if h is not None), key=lambda each: each[0])
+    sessions = dated_sessions(study)
     if len(sessions) < 2:
         return
     times = np.array([h * _HOUR_S for h, _ in sessions])
     series = [s for _, s in sessions]
     blood = lesions.reference("blood")
-    of_blood, why = _blood_curve(numbers, kept, blood, series, config)
-    found = _input(times, of_blood, why, study, config.kinetics, plasma)
+    of_blood, why = blood_curve(numbers, kept, blood, series, config)
+    found = session_input(times, of_blood, why, study, config.kinetics, plasma)
     for number, measured in numbers.items():
         if blood is not None and number == blood.id:
             continue
@@ -119,13 +149,33 @@ def measure_pet_over_time(
         measured += _influx(means, own, there, found, config.kinetics)
 
 
-def _blood_curve(
+def blood_curve(
     numbers: Numbers,
     kept: Kept,
     blood: Region | None,
     series: Sequence[Series],
     config: Config,
 ) -> tuple[list[Measurement], str]:
+    """Find the mean %ID/kg of blood at every session, or why there is none.
+
+    Parameters
+    ----------
+    numbers, kept
+        As in `find_number`.
+    blood : Region or None
+        The blood region.
+    series : sequence of Series
+        Dated sessions.
+    config : Config
+        ``measure.minimum_coverage``.
+
+    Returns
+    -------
+    list of Measurement
+        One per session; empty when one of them is missing or cannot be divided by.
+    str
+        Why it is empty.
+    """
     if blood is None:
         return [], "there is no blood region"
     found = []
@@ -138,19 +188,40 @@ def _blood_curve(
     return found, ""
 
 
-def _input(
+def session_input(
     times: npt.NDArray[np.float64],
     of_blood: Sequence[Measurement],
     why: str,
     study: Study,
     config: KineticsConfig,
     plasma: PlasmaInput | None,
-) -> _Input:
-    """Fit the input function and evaluate it at the sessions."""
+) -> SessionInput:
+    """Fit the input function and evaluate it at the sessions.
+
+    Parameters
+    ----------
+    times : ndarray, shape (n,)
+        Seconds from the injection to every dated session.
+    of_blood : sequence of Measurement
+        As `blood_curve` gives them; empty without blood.
+    why : str
+        Why there is none.
+    study : Study
+        What was read; its dose brings samples to %ID/kg.
+    config : KineticsConfig
+        Model, and plasma over blood.
+    plasma : PlasmaInput or None
+        Blood samples; they come before the blood region.
+
+    Returns
+    -------
+    SessionInput
+        In %ID/kg.
+    """
     if plasma is not None:
         scale = _per_bq(study)
         if not math.isfinite(scale):
-            return _Input(None, "the dose is not known, so blood samples have no %ID/kg")
+            return SessionInput(None, "the dose is not known, so blood samples have no %ID/kg")
         at, activity = plasma.times_s, scale * plasma.activity_bq_per_ml
         sd = None if plasma.sd_bq_per_ml is None else scale * plasma.sd_bq_per_ml
         words = plasma.words
@@ -160,7 +231,7 @@ def _input(
         sd = errors if bool(np.all(errors > 0.0)) else None
         words = f"the blood region of {len(of_blood)} sessions"
     else:
-        return _Input(None, why)
+        return SessionInput(None, why)
     counted = plasma is not None and plasma.is_plasma
     try:
         function = fit_input_function(
@@ -173,14 +244,16 @@ def _input(
         )
         values = evaluate_input_function(function, times)
     except InputError as error:
-        return _Input(None, f"the input from {words} cannot be used: {error.message.rstrip('.')}")
+        return SessionInput(
+            None, f"the input from {words} cannot be used: {error.message.rstrip('.')}"
+        )
     said = f"input: {config.input_model} through {words}"
     if not counted:
         said += f", plasma over blood {config.plasma_over_blood:g}"
     unseen = float(values.share_before_first[-1])
     if unseen > _UNSEEN:
         said += f"; {100 * unseen:.0f} % of its integral lies before the first value"
-    return _Input(values, said)
+    return SessionInput(values, said)
 
 
 def _per_bq(study: Study) -> float:
@@ -282,7 +355,7 @@ def _influx(
     means: Sequence[Measurement],
     times: npt.NDArray[np.float64],
     there: Sequence[int],
-    found: _Input,
+    found: SessionInput,
     config: KineticsConfig,
 ) -> list[Measurement]:
     names = [

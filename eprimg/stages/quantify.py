@@ -88,7 +88,7 @@ def quantify(
         maps ``r2star_pre``, ``r2star_post``, ``dr2star``, ``suvbw``, ``pid_per_kg``.  The maps of
         further time points have the number of their series: ``r2star_post_2``, ``dr2star_2``,
         ``suvbw_2``.  From two PET time points on there are ``uptake_retention`` and
-        ``uptake_auc`` on the reference grid.
+        ``uptake_auc`` on the reference grid; what needs blood comes later (`influx_maps`).
 
     Raises
     ------

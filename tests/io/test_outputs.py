@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from eprimg.config import Config, load_config
 from eprimg.errors import OutputError
 from eprimg.io.output_folder import verify_folder
 from eprimg.io.outputs import write_case, write_map_folder
+from eprimg.quantities import quantity
 from tests import tiny_case
 
 
@@ -45,6 +47,24 @@ def test_a_case_is_written_whole(tmp_path: Path) -> None:
         write_case(tiny_case.case(), Config(), out)
     write_case(tiny_case.case(), Config(), out, overwrite=True)
     assert "report.html" not in verify_folder(out)["files"]
+
+
+def test_a_fit_on_the_reference_grid_leaves_its_standard_error(tmp_path: Path) -> None:
+    made = tiny_case.case()
+    like = made.registered["r2star_pre"]
+    error = np.full(like.grid.shape, 0.002, dtype=np.float32)
+    influx = replace(like, quantity=quantity("patlak_ki"), standard_error=error)
+    case = replace(made, registered={"patlak_ki": influx, "r2star_pre": like})
+    out = write_case(case, Config(), tmp_path / "out")
+    assert sorted(p.name for p in (out / "maps").glob("*.nii.gz")) == [
+        "patlak_ki.nii.gz",
+        "patlak_ki_se.nii.gz",
+        "r2star_pre.nii.gz",
+    ]
+    written = sitk.GetArrayFromImage(sitk.ReadImage(str(out / "maps" / "patlak_ki_se.nii.gz")))
+    assert written[like.valid] == pytest.approx(0.002, rel=1e-6)
+    record = json.loads((out / "maps" / "patlak_ki_se.json").read_text())
+    assert record["EstimationAlgorithm"].startswith("standard error of: ")
 
 
 def test_single_maps_hold_findings_and_sources(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from napari.components import ViewerModel
 
 from eprimg.model.lesions import LesionSet
+from eprimg.quantities import quantity
 from napari_eprimg.view.layers import LESIONS, find_layer, lesion_layer, sync_layers
 from tests.plugins import marked_case as marked
 
@@ -93,6 +94,24 @@ def test_an_edit_changes_the_labels_in_place_and_only_there(viewer, reading) -> 
     assert (layer.data[40:44, 20:24, 30:34] == 1).all()
     assert layer.data[60, 60, 60] == 1
     assert (layer.data == 2).sum() == (reading.case.lesions.labels == 2).sum()
+
+
+def test_maps_that_rest_on_blood_follow_its_measurement(viewer, reading) -> None:
+    """Net influx is formed with the numbers, which tell only that regions have changed."""
+    sync_layers(viewer, reading)
+    like = reading.case.maps["suvbw"]
+    for value in (0.01, 0.02):
+        values = np.full(like.grid.shape, value, dtype=np.float32)
+        valid = np.ones(like.grid.shape, dtype=bool)
+        influx = replace(like, values=values, valid=valid, quantity=quantity("patlak_ki"))
+        reading.case = replace(reading.case, registered={"patlak_ki": influx})
+        reading.regions_changed.emit(frozenset({2}))
+        shown = find_layer(viewer, "patlak_ki").data
+        assert np.nanmax(shown) == pytest.approx(value)
+    reading.case = replace(reading.case, registered={})
+    reading.regions_changed.emit(frozenset({2}))
+    assert find_layer(viewer, "patlak_ki") is None
+    assert lesion_layer(viewer) is not None
 
 
 def test_paint_that_the_reading_did_not_take_is_taken_back(viewer, reading) -> None:

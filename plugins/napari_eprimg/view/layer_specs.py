@@ -47,7 +47,7 @@ _NOTE: Final = (
     "Take numbers from the lesion table or from the maps on disk."
 )
 _NOT_ALIGNED: Final = " (not aligned)"
-_OVER_TIME: Final = ("uptake_auc", "uptake_retention")
+_OVER_TIME: Final = ("permeability_index", "patlak_ki", "uptake_auc", "uptake_retention")
 _FURTHER: Final = re.compile(r"\w+_\d+")
 """Maps of further time points, e.g. ``suvbw_2``."""
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from eprimg.kernels.label_boxes import joined_box, label_boxes, label_changes
 from eprimg.model.case import Case
 from eprimg.model.lesions import LesionSet
+from eprimg.stages.influx_maps import INFLUX_KEYS
 from napari_eprimg.lesions.tier_view import label_colours, scheme_by_key
 from napari_eprimg.settings import plugin_settings
 from napari_eprimg.view.display import DisplayGrid, part_of, shown_box
@@ -213,6 +214,8 @@ class LayerSync:
         if layer is None or largest > np.iinfo(layer.data.dtype).max:
             self.update()
             return
+        if self._maps_were_renewed():
+            self.update()
         if lesions.labels is not self._labels:
             grid = _grid_of(layer)
             box = _changed_box(self._labels, lesions, grid, layer.data, ids)
@@ -222,6 +225,12 @@ class LayerSync:
             self._labels = self._sources[LESIONS] = lesions.labels
         layer.features = region_features(lesions)
         self.recolour()
+
+    def _maps_were_renewed(self) -> bool:
+        """Tell whether maps that rest on the blood region were made, made again or dropped."""
+        known = self._case().registered
+        now = {key: known[key].values for key in INFLUX_KEYS if key in known}
+        return any(now.get(key) is not self._sources.get(key) for key in INFLUX_KEYS)
 
     def recolour(self) -> None:
         """Give every region the colour of its tier; the voxels stay as they are."""

@@ -28,7 +28,7 @@ __all__ = ["OUTSIDE", "PointReader", "ReadOut", "ValueAt"]
 OUTSIDE = "outside"
 """Shown for a point that the grid of a map does not reach."""
 
-_OVER_TIME = ("uptake_retention", "uptake_auc")
+_OVER_TIME = ("uptake_retention", "uptake_auc", "patlak_ki", "permeability_index")
 _ORDER = ("suvbw", "pid_per_kg", "dr2star", "r2star_post", "r2star_pre", *_OVER_TIME)
 _FAR = 0.1
 """From this part on, the carried value is told beside the voxel's own."""
