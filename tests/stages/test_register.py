@@ -26,6 +26,7 @@ from eprimg.model.volume import EchoStack, Volume
 from eprimg.quantities import quantity
 from eprimg.stages import register as stage
 from eprimg.stages.register import register
+from eprimg.stages.register_contrast import comparable_volume
 from eprimg.stages.register_judge import judge
 
 MR_BOUND_MM, PET_BOUND_MM, UNALIGNED_MM = 0.7, 1.5, 3.0
@@ -350,7 +351,7 @@ def test_frames_of_a_dynamic_pet_are_averaged() -> None:
     grid = made["pet"].grid
     frames = np.stack([np.full(grid.shape, 1.0), np.full(grid.shape, 3.0)], axis=-1)
     dynamic = replace(made["pet"], pixels=Volume(frames, grid, quantity("activity")))
-    assert np.all(stage._comparable(dynamic).data == 2.0)
+    assert np.all(comparable_volume(dynamic, "first-echo").data == 2.0)
 
 
 def test_a_mirrored_session_is_refused_although_it_looks_settled() -> None:

@@ -94,7 +94,7 @@ def test_store_keeps_only_what_today_would_give(tmp_path, monkeypatch, mr_case) 
     registration_page.STORE.write_text("".join(json.dumps(line) + "\n" for line in lines))
     registration_page.keep(
         "qc", "rigid-mi", registration_page.state_of("qc", "rigid-mi"),
-        QcRow("thorax", "pet", 0, True, 9.0, False, True, "a doubt"),
+        QcRow("thorax", "pet", 0, True, 9.0, False, True, "a doubt", {}),
     )  # fmt: skip
     assert [r["seed"] for r in registration_page.rows_of("simpleitk-rigid")] == [0, 0]
     assert registration_page.main(["--write"]) == 0
