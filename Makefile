@@ -62,7 +62,8 @@ lint: dev
 # cores: the tests of windows and processes often wait.  Coverage is counted over the other tests alone,
 # because counting makes these slow ones slower still; what only they reach counts as not covered.
 SLOW := tests/gui/test_reading_from_open_to_report.py tests/soak tests/end_to_end tests/gui tests/plugins
-PYTEST := $(BIN)/python -m pytest -p no:cacheprovider -n 3 --dist loadfile --no-loadscope-reorder
+# One thread each for BLAS: three workers with two threads each would only wait for one another.
+PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider -n 3 --dist loadfile --no-loadscope-reorder
 
 unit: dev system
 	$(PYTEST) $(SLOW)
@@ -81,7 +82,7 @@ wheel: dev
 	rm -rf build/wheel && mkdir -p build/wheel
 	$(BIN)/python -m build --quiet --wheel --outdir build/wheel .
 	$(PYTHON) -m venv build/wheel/venv
-	build/wheel/venv/bin/python -m pip --disable-pip-version-check install --quiet $(CONSTRAINTS) build/wheel/*.whl
+	build/wheel/venv/bin/python -m pip --disable-pip-version-check install --quiet --no-compile $(CONSTRAINTS) build/wheel/*.whl
 	cd build/wheel && venv/bin/eprimg demo --out demo
 
 # Lint, documentation and wheel run beside the tests, which often wait for a window or a process; what
