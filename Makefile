@@ -67,7 +67,7 @@ PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no
 
 unit: dev system
 	$(PYTEST) $(SLOW)
-	$(PYTEST) --cov --cov-report=term $(SLOW:%=--ignore=%) tests
+	$(PYTEST) -n 4 --cov --cov-report=term $(SLOW:%=--ignore=%) tests
 
 windows: dev system
 	$(PYTEST) tests/gui tests/plugins
