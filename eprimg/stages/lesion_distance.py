@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from eprimg.kernels.label_boxes import Box, label_boxes
 from eprimg.model.case import Case, Finding, Severity, StageResult
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
@@ -68,11 +69,19 @@ def _figures(
     ids = set(carried) if isinstance(carried, tuple) else set()
     figures: dict[int, float] = {}
     findings = []
+    # Boxes are found in one pass: looking for every lesion in the whole grid takes a second.
+    boxes = label_boxes(lesions.labels, max((r.id for r in lesions.regions), default=0))
+    held = label_boxes(native.labels, max(boxes, default=0))
     for region in lesions.lesions:
-        index = np.argwhere(lesions.labels == region.id) if region.id in ids else np.empty((0, 3))
-        if not len(index):
+        box = boxes.get(region.id) if region.id in ids else None
+        if box is None:
             continue
-        there = uptake_centre_mm(values, native.labels, region.id, native.grid)
+        inside = np.argwhere(lesions.labels[box] == region.id)
+        index = inside + [side.start for side in box]
+        on_pet = held.get(region.id)
+        if on_pet is None:
+            continue
+        there = uptake_centre_mm(values, native.labels, region.id, native.grid, found=on_pet)
         if there is None:
             continue
         outline = transform.apply(lesions.grid.index_to_lps_mm(index.mean(axis=0)))
@@ -95,7 +104,12 @@ def _figures(
 
 
 def uptake_centre_mm(
-    values: npt.NDArray[np.floating], labels: npt.NDArray[np.integer], number: int, grid: Grid
+    values: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    number: int,
+    grid: Grid,
+    *,
+    found: Box | None = None,
 ) -> FloatArray | None:
     """Find the centre of the uptake in and around a lesion.
 
@@ -109,6 +123,8 @@ def uptake_centre_mm(
         The lesion.
     grid : Grid
         The grid of PET.
+    found : tuple of slice, optional
+        Bounding box of the lesion, when it is known.
 
     Returns
     -------
@@ -122,17 +138,15 @@ def uptake_centre_mm(
     value and lies above background + 41 % (highest - background), weighted with the uptake above
     the background.  The background is the median of a rim of 6 mm around that.
     """
-    inside = labels == number
-    if not inside.any():
+    found = found or label_boxes(labels, number).get(number)
+    if found is None:
         return None
     spacing = np.array(grid.spacing_mm)
     reach = np.ceil((_MARGIN_MM + _RIM_MM) / spacing).astype(int) + 1
-    index = np.argwhere(inside)
     box = tuple(
-        slice(max(0, low - r), high + r + 1)
-        for low, high, r in zip(index.min(axis=0), index.max(axis=0), reach, strict=True)
+        slice(max(0, side.start - r), side.stop + r) for side, r in zip(found, reach, strict=True)
     )
-    far = ndimage.distance_transform_edt(~inside[box], sampling=spacing)
+    far = ndimage.distance_transform_edt(labels[box] != number, sampling=spacing)
     own = (labels[box] == number) | (labels[box] == 0)
     cut = np.asarray(values[box], dtype=np.float64)
     usable = own & np.isfinite(cut)
