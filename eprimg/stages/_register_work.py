@@ -39,6 +39,8 @@ class Work:
         self.engine = engine
         self.start = start
         self.given = given or ManualHelp()
+        self.tried: list[tuple[frozenset[str], frozenset[str]]] = []
+        """Keys of both sides of every pair that was tried."""
         self.config = config
         self.profile = profile
         self.regions = regions

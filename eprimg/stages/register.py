@@ -38,6 +38,7 @@ from eprimg.stages.register_manual import (
     help_for_pair,
     landmark_figures,
     masks_for,
+    unused_help,
 )
 
 __all__ = ["register", "register_pair"]
@@ -99,7 +100,7 @@ def register(
         if series.key != reference.key
     ]
     if not tasks:
-        return StageResult(())
+        return StageResult((), tuple(unused_help(study.help, ())))
     engine = make_registrar(config.register, load_engine)
     profile = load_profile(config.register.profile)
     work = Work(engine, config, profile, study.regions, given=study.help)
@@ -128,7 +129,8 @@ def register(
         if made is not None:
             registrations.append(made)
     judged = judge(registrations, config.register)
-    return StageResult(judged.value, (*findings, *judged.findings))
+    unused = unused_help(work.given, work.tried)
+    return StageResult(judged.value, (*findings, *unused, *judged.findings))
 
 
 def register_pair(
@@ -187,7 +189,7 @@ def _align(
     between = own_ct(study, reference)
     if ct is not None and between is not None:
         # Two PET/CT sessions: anatomy tells more than uptake that has moved on.
-        made, noticed = _pair(work, between, ct, series, tell)
+        made, noticed = _pair(work, between, ct, series, tell, stands_for=reference.key)
         if made is not None and made.accepted:
             text = f"{between.key} and {ct.key} were aligned in place of the PET series; movement "
             text += "between CT and PET of a session is not corrected."
@@ -239,11 +241,19 @@ def _with_masks(
 
 
 def _pair(
-    work: Work, fixed: Series, partner: Series, moving: Series, tell: Teller
+    work: Work,
+    fixed: Series,
+    partner: Series,
+    moving: Series,
+    tell: Teller,
+    *,
+    stands_for: str = "",
 ) -> tuple[Registration | None, list[Finding]]:
     """Align ``partner`` and file the result for ``moving``, which shares its frame."""
+    sides = (frozenset({fixed.key, stands_for}), frozenset({partner.key, moving.key}))
+    work.tried.append(sides)
     frames = (fixed.grid.frame_of_reference, partner.grid.frame_of_reference)
-    given = help_for_pair(work.given, fixed, partner, moving)
+    given = help_for_pair(work.given, fixed, partner, moving, stands_for=stands_for)
     try:
         estimate = _estimate(
             work, fixed, partner, moving, given, shared=frames[0] == frames[1], tell=tell

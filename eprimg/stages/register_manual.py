@@ -14,11 +14,19 @@ from eprimg.config import RegisterConfig
 from eprimg.engines.registrars.contract import Registrar, RegistrarResult
 from eprimg.errors import InputError
 from eprimg.kernels.landmarks import fit_rigid, landmark_distances_mm, predicted_error_mm
+from eprimg.model.case import Finding, Severity
 from eprimg.model.manual_help import HelpUse, LandmarkPairs, ManualHelp, MetricMask
 from eprimg.model.study import Series
 from eprimg.model.transform import Transform
 
-__all__ = ["PairHelp", "given_result", "help_for_pair", "landmark_figures", "masks_for"]
+__all__ = [
+    "PairHelp",
+    "given_result",
+    "help_for_pair",
+    "landmark_figures",
+    "masks_for",
+    "unused_help",
+]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -52,7 +60,9 @@ class PairHelp:
     error_mm: float = float("nan")
 
 
-def help_for_pair(help_: ManualHelp, fixed: Series, partner: Series, moving: Series) -> PairHelp:
+def help_for_pair(
+    help_: ManualHelp, fixed: Series, partner: Series, moving: Series, *, stands_for: str = ""
+) -> PairHelp:
     """Pick what was given for a pair of series.
 
     Parameters
@@ -62,6 +72,8 @@ def help_for_pair(help_: ManualHelp, fixed: Series, partner: Series, moving: Ser
     fixed, partner, moving : Series
         The reference, the series that is compared with it, and the one that the result is for (PET
         may ride on its CT); partner and moving share a frame.
+    stands_for : str, optional
+        Key of the series in whose place ``fixed`` is compared: help that names it counts too.
 
     Returns
     -------
@@ -75,7 +87,7 @@ def help_for_pair(help_: ManualHelp, fixed: Series, partner: Series, moving: Ser
         result, or the start.
     """
     frames = (fixed.grid.frame_of_reference, partner.grid.frame_of_reference)
-    ends = {partner.key, moving.key}
+    starts, ends = {fixed.key, stands_for}, {partner.key, moving.key}
     settings: dict[str, object] = {}
     chosen: dict[HelpUse, list[tuple[Transform, str, str]]] = {
         HelpUse.RESULT: [],
@@ -84,14 +96,14 @@ def help_for_pair(help_: ManualHelp, fixed: Series, partner: Series, moving: Ser
     named = [t for t in help_.transforms if t.fixed]
     found = [t for t in help_.transforms if not t.fixed]
     for given in named:
-        transform = _between(given.transform, given.fixed, given.moving, fixed.key, ends)
+        transform = _between(given.transform, given.fixed, given.moving, starts, ends)
         if transform is not None:
             source = f"{given.source} (SHA-256 {given.sha256[:16]})"
             chosen[given.use].append((transform, "file", source))
     landmarks: list[tuple[LandmarkPairs, bool]] = []
     error = float("nan")
     for pairs in help_.landmarks:
-        turned = _turned(pairs, fixed.key, ends)
+        turned = _turned(pairs, starts, ends)
         if turned is None:
             continue
         landmarks.append((turned, turned.use == HelpUse.RESULT))
@@ -124,7 +136,7 @@ def help_for_pair(help_: ManualHelp, fixed: Series, partner: Series, moving: Ser
             settings[f"given_{use}"] = f"{several[0][1]}: {several[0][2]}"
     masks = {}
     for mask in help_.masks:
-        end = "fixed" if mask.on == fixed.key else "moving" if mask.on in ends else ""
+        end = "fixed" if mask.on in starts else "moving" if mask.on in ends else ""
         if end:
             masks[f"{end}_mask"] = mask
             share = mask.inside.mean()
@@ -144,19 +156,19 @@ def help_for_pair(help_: ManualHelp, fixed: Series, partner: Series, moving: Ser
 
 
 def _between(
-    transform: Transform, first: str, second: str, fixed: str, ends: set[str]
+    transform: Transform, first: str, second: str, starts: set[str], ends: set[str]
 ) -> Transform | None:
-    if first == fixed and second in ends:
+    if first in starts and second in ends:
         return transform
-    if second == fixed and first in ends:
+    if second in starts and first in ends:
         return transform.inverse()
     return None
 
 
-def _turned(pairs: LandmarkPairs, fixed: str, ends: set[str]) -> LandmarkPairs | None:
-    if pairs.fixed == fixed and pairs.moving in ends:
+def _turned(pairs: LandmarkPairs, starts: set[str], ends: set[str]) -> LandmarkPairs | None:
+    if pairs.fixed in starts and pairs.moving in ends:
         return pairs
-    if pairs.moving == fixed and pairs.fixed in ends:
+    if pairs.moving in starts and pairs.fixed in ends:
         return LandmarkPairs(
             pairs.moving,
             pairs.fixed,
@@ -167,6 +179,53 @@ def _turned(pairs: LandmarkPairs, fixed: str, ends: set[str]) -> LandmarkPairs |
             pairs.source,
         )
     return None
+
+
+def unused_help(
+    help_: ManualHelp, tried: Sequence[tuple[frozenset[str], frozenset[str]]]
+) -> list[Finding]:
+    """Name what was given for series that were never aligned with each other.
+
+    Parameters
+    ----------
+    help_ : ManualHelp
+        All that was given for the study.
+    tried : sequence of (frozenset, frozenset)
+        Keys of the fixed and of the moving side of every pair that was tried.
+
+    Returns
+    -------
+    list of Finding
+        ``W_HELP_UNUSED`` for each; none for registrations that only lie in the folder.
+    """
+
+    def met(one: str, other: str) -> bool:
+        return any((one in a and other in b) or (other in a and one in b) for a, b in tried)
+
+    named = [("transform", t.fixed, t.moving, t.source) for t in help_.transforms if t.fixed]
+    named += [("pairs of landmarks", p.fixed, p.moving, p.source) for p in help_.landmarks]
+    findings = [
+        Finding(
+            "W_HELP_UNUSED",
+            Severity.WARNING,
+            moving,
+            f"The {what} of {source or 'study.toml'} for {fixed} and {moving} was not used: these "
+            "two are not aligned with each other.",
+        )
+        for what, fixed, moving, source in named
+        if not met(fixed, moving)
+    ]
+    findings += [
+        Finding(
+            "W_HELP_UNUSED",
+            Severity.WARNING,
+            mask.on,
+            f"The mask {mask.source} on {mask.on} was not used: this series is not aligned.",
+        )
+        for mask in help_.masks
+        if not any(mask.on in a | b for a, b in tried)
+    ]
+    return findings
 
 
 def given_result(help_: PairHelp) -> RegistrarResult:

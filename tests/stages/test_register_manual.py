@@ -6,6 +6,8 @@ gives, so every expected matrix is the one that made them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -269,3 +271,24 @@ def test_an_engine_with_settings_of_its_own_is_recorded_with_them(monkeypatch, p
     assert made.settings["seed"] == Config().register.seed
     assert "levels" not in made.settings  # the profile's, which it did not follow
     assert "intensity" in made.settings
+
+
+def test_help_for_series_that_are_not_aligned_is_named(monkeypatch, pair) -> None:
+    other = LandmarkPairs("mr_post", "pet", MARKS_MM, MARKS_MM, HelpUse.CHECK, (), "far.csv")
+    mask = MetricMask("ct", np.ones(pair[0].grid.shape, bool), pair[0].grid, "ct.nii.gz")
+    given = ManualHelp(landmarks=(landmarks(HelpUse.CHECK), other), masks=(mask,))
+    result = run(monkeypatch, pair, given, Listener)
+    told = [(f.code, f.where) for f in result.findings]
+    assert told == [("W_HELP_UNUSED", "pet"), ("W_HELP_UNUSED", "ct")]
+    assert "far.csv for mr_post and pet" in result.findings[0].text
+    alone = Study("P1", (Timepoint("pre", None, (pair[0],)),), help=given)
+    assert len(stage.register(alone, Config()).findings) == 3
+
+
+def test_help_that_names_a_series_counts_for_its_stand_in(pair) -> None:
+    """Two PET/CT sessions: CT is compared with CT, and the reader spoke of the PET."""
+    ct = replace(pair[0], key="ct")
+    help_ = ManualHelp(landmarks=(landmarks(HelpUse.CHECK),))
+    assert help_for_pair(help_, ct, pair[1], pair[1]).landmarks == ()
+    found = help_for_pair(help_, ct, pair[1], pair[1], stands_for="mr_pre")
+    assert [p.fixed for p, _ in found.landmarks] == ["mr_pre"]

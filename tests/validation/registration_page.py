@@ -52,6 +52,7 @@ RIGID_KINDS = ("mr", "mr-late", "pet", "pet-low", "mr-lost", "pet-lost")
 _CASE = (
     "anatomy.py", "motion.py", "smooth_shapes.py", "geometry.py", "mri.py", "pet.py",
 )  # fmt: skip
+_FOLLOWED = ("eprimg.engines", "eprimg.kernels")
 _RECORDS = {"eprimg.engines.registrars.contract"}
 
 
@@ -70,7 +71,7 @@ def bare_code(path: Path) -> str:
 
 
 def engine_files(engine: str) -> list[Path]:
-    """Return the files of an engine: its module and what that imports from ``eprimg.engines``."""
+    """Return the files of an engine: its module and the engines' files and kernels it imports."""
     from importlib.metadata import entry_points
 
     (point,) = entry_points(group="eprimg.registrars", name=engine)
@@ -82,7 +83,7 @@ def engine_files(engine: str) -> list[Path]:
             continue
         found.add(path)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("eprimg.engines"):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith(_FOLLOWED):
                 waiting += [str(node.module)]
                 waiting += [f"{node.module}.{name.name}" for name in node.names]
     return sorted(found)

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eprimg.engines.registrars.deformable_settings import BendLevel, FitSettings
-from eprimg.engines.registrars.spline_field import SplineField, conjugate_gradients
+from eprimg.kernels.spline_field import SplineField, conjugate_gradients
 from eprimg.model.grid import Grid
 
 __all__ = ["FittedLevel", "LevelFit"]

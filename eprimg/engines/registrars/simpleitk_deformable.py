@@ -23,9 +23,9 @@ from eprimg.engines.registrars.rigid_settings import RigidSettings, load_profile
 from eprimg.engines.registrars.similarity import body_points_mm
 from eprimg.engines.registrars.simpleitk_rigid import SimpleITKRigid
 from eprimg.engines.registrars.sitk_steps import smooth
-from eprimg.engines.registrars.spline_field import SplineField, transferred
 from eprimg.engines.sitk_bridge import to_sitk
 from eprimg.errors import EngineError
+from eprimg.kernels.spline_field import SplineField, transferred
 from eprimg.model.displacement import Displacement
 from eprimg.model.grid import Grid
 from eprimg.model.transform import Transform

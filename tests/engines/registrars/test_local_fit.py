@@ -8,7 +8,7 @@ import pytest
 from eprimg.engines.registrars.deformable_settings import BendLevel, DeformableSettings
 from eprimg.engines.registrars.local_fit import LevelFit
 from eprimg.engines.registrars.rigid_settings import load_profile
-from eprimg.engines.registrars.spline_field import SplineField
+from eprimg.kernels.spline_field import SplineField
 from eprimg.model.grid import Grid
 
 RULES = DeformableSettings.from_mapping(load_profile("bspline-ncc")).fit

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.interpolate import BSpline
 
-from eprimg.engines.registrars.spline_field import SplineField, conjugate_gradients, transferred
+from eprimg.kernels.spline_field import SplineField, conjugate_gradients, transferred
 
 BOX = (100.0, 70.0, 40.0)
 
