@@ -82,6 +82,8 @@ class Estimate:
     inverse_mm : float
         Distance between each point and where the alignment and a second estimate of the way back
         bring it.
+    cut_share : float
+        Share of the sides of the fixed field of view that cuts through tissue.
     """
 
     result: RegistrarResult
@@ -97,6 +99,7 @@ class Estimate:
     nearby_mm: float = float("nan")
     nearby_gain: float = float("nan")
     inverse_mm: float = float("nan")
+    cut_share: float = 0.0
 
 
 def orientation_of(
@@ -194,6 +197,7 @@ def quality_figures(estimate: Estimate, *, through_ct: bool) -> dict[str, float]
         "nearby_mm": estimate.nearby_mm,
         "nearby_gain": estimate.nearby_gain,
         "inverse_mm": estimate.inverse_mm,
+        "cut_share": estimate.cut_share,
         "body_symmetry": estimate.orientation.symmetry,
     }
     qc |= {name: value for name, value in second_look.items() if np.isfinite(value)}
@@ -343,5 +347,11 @@ def list_doubts(estimate: Estimate, check: CheckSettings) -> list[str]:
         doubts.append(
             f"the two MR series hardly resemble each other (local correlation {after:.2f}, "
             f"below {check.doubtful_local_ncc2_mr:g})"
+        )
+    if not estimate.both_mr and estimate.cut_share > check.doubtful_cut_share:
+        doubts.append(
+            f"the sides of the field of view cut through tissue ({100 * estimate.cut_share:.0f} % "
+            f"of them, more than {100 * check.doubtful_cut_share:.0f} %): without the outline of "
+            "the body mutual information can be wrong by centimetres; look at the overlay"
         )
     return doubts

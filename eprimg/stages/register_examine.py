@@ -91,6 +91,7 @@ def examine(
         moved_center_mm=moved_rms_mm(fixed.grid.center_lps_mm[None, :], transform, np.eye(4)),
         rotated_deg=rotation_deg(matrix),
         moved_rms_mm=moved_rms_mm(_box_points(fixed.grid), transform, np.eye(4)),
+        cut_share=check.cut_share(),
     )
     if not np.isfinite(after.nmi):
         return estimate

@@ -138,6 +138,14 @@ def test_pet_is_not_held_to_the_correlation_of_two_mr() -> None:
     assert list_doubts(replace(GOOD, after=Similarity(1.4, 0.5, 0.9)), CHECK) == []
 
 
+def test_pet_over_a_cut_out_piece_of_the_body_is_a_doubt() -> None:
+    cut = replace(GOOD, cut_share=CHECK.doubtful_cut_share + 0.01)
+    (doubt,) = list_doubts(cut, CHECK)
+    assert "cut through tissue (26 % of them" in doubt
+    assert quality_figures(cut, through_ct=False)["cut_share"] == cut.cut_share
+    assert list_doubts(replace(cut, both_mr=True), CHECK) == []
+
+
 def test_share_of_the_other_orientation_by_hand() -> None:
     assert orientation(1.3).share == pytest.approx(0.75)  # 0.3 / 0.4
     # Nothing could be compared: no reason against the alignment.

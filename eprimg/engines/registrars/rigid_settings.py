@@ -104,6 +104,7 @@ class CheckSettings:
     symmetric_body_ncc2: float
     doubtful_nearby_mm: float
     refused_nearby_mm: float
+    doubtful_cut_share: float
     doubtful_mask_dice: float
 
 

@@ -118,6 +118,25 @@ class SimilarityCheck:
         index = index[:: max(1, len(index) // _MOST_BODY_POINTS)]
         return np.asarray(index @ self._index[:3, :3].T + self._index[:3, 3])
 
+    def cut_share(self) -> float:
+        """Return which share of the sides of the fixed field of view cuts through tissue.
+
+        Returns
+        -------
+        float
+            0 to 1: mean over the four faces that are not across the long axis of the body (whose
+            ends are always cut) of the share of lattice points with a tenth or more of the
+            brightest values (99 % quantile).
+        """
+        tissue = self._fixed > 0.1 * np.quantile(self._fixed, 0.99)
+        step = self._index[:3, :3]
+        # Axis 0 of the array is the slowest, axis 0 of the matrix too: both count k, j, i.
+        along = int(np.argmax(np.abs(step[2]) / np.linalg.norm(step, axis=0)))
+        faces = [
+            tissue.take(end, axis).mean() for axis in range(3) if axis != along for end in (0, -1)
+        ]
+        return float(np.mean(faces))
+
     def at(
         self,
         transform: npt.ArrayLike | Transform,

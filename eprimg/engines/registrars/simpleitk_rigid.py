@@ -26,6 +26,7 @@ from eprimg.engines.registrars.similarity import (
     overlap_fraction,
     rotation_deg,
 )
+from eprimg.engines.registrars.sitk_descent import descend
 from eprimg.engines.registrars.sitk_steps import (
     last_line,
     lattice,
@@ -327,7 +328,7 @@ class _Search:
 
         method = sitk.ImageRegistrationMethod()
         method.SetNumberOfThreads(1)
-        domain = lattice(self.fixed_sitk, level.grid_mm)
+        domain = lattice(self.fixed_sitk, level.grid_mm, fewest=self.rules.optimizer.fewest_samples)
         method.SetVirtualDomain(*domain)
         if correlate:
             method.SetMetricAsANTSNeighborhoodCorrelation(self.rules.polish.radius_voxels)
@@ -364,40 +365,28 @@ class _Search:
         reseed: int = 0,
         correlate: bool = False,
     ) -> FloatArray:
-        import SimpleITK as sitk
-
         method = self.method(level, reseed=reseed, correlate=correlate)
         optimizer, polish = self.rules.optimizer, self.rules.polish
-        method.SetOptimizerAsRegularStepGradientDescent(
-            level.step_mm,
-            polish.smallest_step_mm if correlate else optimizer.smallest_step_mm,
-            iterations,
-            optimizer.relaxation,
-            1e-8,
-        )
-        method.SetOptimizerScalesFromPhysicalShift()
         transform = euler_transform(matrix, self.fixed.grid.center_lps_mm)
-        method.SetInitialTransform(transform, True)
-        stop = self.should_stop
-        halted: list[bool] = []
-        if stop is not None:
-
-            def ask() -> None:
-                if stop():
-                    halted.append(True)
-                    method.StopRegistration()
-
-            method.AddCommand(sitk.sitkIterationEvent, ask)
         volumes = self.pair(level.sigma_mm)
         self.ask()
-        method.Execute(*volumes)
-        if halted:
+        found = descend(
+            method,
+            volumes,
+            transform,
+            step_mm=level.step_mm,
+            smallest_step_mm=polish.smallest_step_mm if correlate else optimizer.smallest_step_mm,
+            iterations=iterations,
+            relaxation=optimizer.relaxation,
+            should_stop=self.should_stop,
+        )
+        if found.halted:
             raise _stopped()
         if step:
             self.result = replace(
                 self.result,
-                metric={**self.result.metric, step: float(method.GetMetricValue())},
-                iterations={**self.result.iterations, step: int(method.GetOptimizerIteration())},
+                metric={**self.result.metric, step: found.value},
+                iterations={**self.result.iterations, step: found.iterations},
             )
         return matrix_of(transform)
 

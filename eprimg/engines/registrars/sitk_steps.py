@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def smooth(volume: Any, sigma_mm: float, threads: int) -> Any:
     return smoother.Execute(volume)
 
 
-def lattice(volume: Any, grid_mm: float) -> tuple[Any, Any, Any, Any]:
+def lattice(volume: Any, grid_mm: float, *, fewest: int = 0) -> tuple[Any, Any, Any, Any]:
     """Lay out sample points about ``grid_mm`` apart along each axis, centred on a volume.
 
     Parameters
@@ -79,6 +80,9 @@ def lattice(volume: Any, grid_mm: float) -> tuple[Any, Any, Any, Any]:
         Where the points lie.
     grid_mm : float
         Wanted distance; whole voxels are taken, so thick slices are not thinned further.
+    fewest : int
+        Points to have at least, where the volume has as many voxels: a small field of view is
+        thinned less, for a histogram of few points says little.
 
     Returns
     -------
@@ -90,6 +94,14 @@ def lattice(volume: Any, grid_mm: float) -> tuple[Any, Any, Any, Any]:
         for spacing, size in zip(volume.GetSpacing(), volume.GetSize(), strict=True)
     ]
     sizes = [size // factor for size, factor in zip(volume.GetSize(), factors, strict=True)]
+    while prod(sizes) < fewest and max(factors) > 1:
+        # The widest gap first.
+        gaps = [
+            factor * spacing if factor > 1 else 0.0
+            for factor, spacing in zip(factors, volume.GetSpacing(), strict=True)
+        ]
+        factors[gaps.index(max(gaps))] -= 1
+        sizes = [size // factor for size, factor in zip(volume.GetSize(), factors, strict=True)]
     first = [
         (size - 1 - (number - 1) * factor) / 2.0
         for size, number, factor in zip(volume.GetSize(), sizes, factors, strict=True)

@@ -146,3 +146,15 @@ def test_a_displacement_counts_as_the_shift_that_it_is() -> None:
     half = Displacement(vectors / 2, where)
     both = moved.at(shift(2.0, -4.0, 6.0), displacement=half)
     assert both.nmi == pytest.approx(shifted.nmi, rel=1e-6)
+
+
+def test_sides_that_cut_through_tissue_are_told_from_the_ends_of_the_body() -> None:
+    # A column along the body (axis 0, from end to end) in the middle, or up against one side.
+    _, y, x = np.indices((20, 24, 28))
+    inside = (abs(y - 11.5) < 6) & (abs(x - 13.5) < 6)
+    against = (abs(y - 11.5) < 6) & (x < 12)
+    noise = np.random.default_rng(0).uniform(0.0, 1.0, inside.shape)
+    assert check(100.0 * inside + noise, pattern()).cut_share() == 0.0
+    # 12 of 24 rows of one of four sides (smoothing moves the edge by up to one lattice point).
+    assert check(100.0 * against + noise, pattern()).cut_share() == pytest.approx(0.125, abs=0.025)
+    assert check(100.0 + noise, pattern()).cut_share() == 1.0

@@ -124,7 +124,7 @@ def test_polish_runs_where_asked_and_is_kept_only_when_near(fixed: Volume) -> No
     )
     profile = load_profile("rigid-mi")
     # A first pass that hardly moves, 4 mm from the truth, leaves the work to the second one.
-    profile["optimizer"] = {**profile["optimizer"], "iterations": 1, "smallest_step_mm": 1e-6}
+    profile["optimizer"] = {**profile["optimizer"], "iterations": 2, "smallest_step_mm": 1e-6}
     profile["levels"] = [{**profile["levels"][-1], "step_mm": 1e-3}]
     profile["polish"] = {
         **profile["polish"], "above_consistency_mm": 1e-9, "from_voxel_mm": 3.9

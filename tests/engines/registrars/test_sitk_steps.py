@@ -61,3 +61,13 @@ def test_a_mask_lies_where_its_grid_says() -> None:
     assert made.GetPixel(made.TransformPhysicalPointToIndex((1.0, 12.0, 11.0))) == 1
     assert int(np.count_nonzero(sitk.GetArrayViewFromImage(made))) == 1
     assert mask_to_sitk(None) is None
+
+
+def test_a_small_field_of_view_is_thinned_less() -> None:
+    # 75 x 75 x 84 mm: 8 mm apart there would be 9 x 9 x 14 points.
+    sizes, _, spacing, _ = lattice(volume((75, 75, 28), (1.0, 1.0, 3.0)), 8.0, fewest=4000)
+    assert 4000 <= np.prod(sizes) < 8000
+    assert max(spacing) <= 6.0
+    # Never finer than the voxels.
+    sizes, _, _, _ = lattice(volume((12, 12, 12), (1.0, 1.0, 1.0)), 8.0, fewest=4000)
+    assert tuple(sizes) == (12, 12, 12)
