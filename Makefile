@@ -127,7 +127,10 @@ validate: $(VENV)/installed-bench
 	$(BIN)/python -m tests.validation.suv_page
 	$(BIN)/python -m tests.validation.click_page
 	$(BIN)/python -m tests.validation.contours_page
+	$(BIN)/python -m tests.validation.real_pet_mr_page
 	$(BIN)/python -m tests.validation.registration_page
+	$(BIN)/python -m tests.validation.registration_bent_page
+	$(BIN)/python -m tests.validation.registration_peers_page
 	$(BIN)/python -m tests.validation.registration_qc_page
 	$(BIN)/python -m tests.validation.accuracy_page
 

@@ -126,13 +126,27 @@ class Row(NamedTuple):
 
 def coarser(grid: SampleGrid, factor: float) -> SampleGrid:
     """Cover the same box with larger voxels."""
-    shape = tuple(max(8, round(n / factor)) for n in grid.shape)
-    spacing = tuple(s * n / m for s, n, m in zip(grid.spacing_mm, grid.shape, shape, strict=True))
+    first, second, third = (max(8, round(n / factor)) for n in grid.shape)
+    return reshaped(grid, (first, second, third))
+
+
+def reshaped(grid: SampleGrid, shape: tuple[int, int, int]) -> SampleGrid:
+    """Cover the same box with another number of voxels (k, j, i)."""
+    dk, dj, di = (
+        float(s * n / m) for s, n, m in zip(grid.spacing_mm, grid.shape, shape, strict=True)
+    )
     middle = grid.affine[:3, :3] @ ((np.array(grid.shape) - 1) / 2) + grid.affine[:3, 3]
-    return SampleGrid.centred(shape, spacing, middle)
+    return SampleGrid.centred(shape, (dk, dj, di), middle)
 
 
-def make_case(anatomy: str, seed: int, kind: str = "mr", *, factor: float = 1.0) -> BenchCase:
+def make_case(
+    anatomy: str,
+    seed: int,
+    kind: str = "mr",
+    *,
+    factor: float = 1.0,
+    mr_shape: tuple[int, int, int] | None = None,
+) -> BenchCase:
     """Draw a movement and paint both volumes.
 
     Parameters
@@ -145,6 +159,8 @@ def make_case(anatomy: str, seed: int, kind: str = "mr", *, factor: float = 1.0)
         One of `KINDS`.
     factor : float
         Makes all voxels larger by this (for quick tests).
+    mr_shape : tuple of int, optional
+        Voxels of MR (k, j, i), over the same box.
     """
     rules, scene = KINDS[kind], load_anatomy(anatomy)
     # The same movement for every kind of a seed, so that kinds can be compared.
@@ -154,6 +170,8 @@ def make_case(anatomy: str, seed: int, kind: str = "mr", *, factor: float = 1.0)
     motion: Motion = Breathing.drawn(rng) if rules.breathing else rigid
     noise = np.random.default_rng([seed, ANATOMIES.index(anatomy), list(KINDS).index(kind)])
     mr_grid = coarser(scene.mr_grid, factor)
+    if mr_shape is not None:
+        mr_grid = reshaped(mr_grid, mr_shape)
     before = paint_mr(scene, mr_grid, Rigid(np.eye(4)), echo_time_s=rules.echo_time_ms / 1000.0,
                       after=False, rng=noise)  # fmt: skip
     if rules.pet:
