@@ -54,6 +54,7 @@ class OptimizerSettings:
     relaxation: float
     fewest_samples: int
     most_samples: int
+    average_below_mm: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from eprimg.engines.registrars.similarity import (
 )
 from eprimg.engines.registrars.sitk_descent import descend
 from eprimg.engines.registrars.sitk_steps import (
+    halfway,
     last_line,
     lattice,
     mask_to_sitk,
@@ -224,6 +225,8 @@ class _Search:
         asked = polish.use and self.moving.quantity.key in polish.quantities
         if asked and flat and coarse:
             matrix = self.polish(matrix)
+        elif consistency <= self.rules.optimizer.average_below_mm:
+            matrix = halfway(matrix, second, self.fixed.grid.center_lps_mm)
         self.tell("aligned", 1.0)
         return matrix
 

@@ -8,11 +8,12 @@ from math import prod
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from eprimg.engines.sitk_bridge import to_sitk
 from eprimg.model.manual_help import MetricMask
 
-__all__ = ["last_line", "lattice", "mask_to_sitk", "one_metric_thread", "smooth"]
+__all__ = ["halfway", "last_line", "lattice", "mask_to_sitk", "one_metric_thread", "smooth"]
 
 _FEWEST_ALONG_AXIS = 8
 """Sample points that thinning leaves along an axis, where the volume has as many."""
@@ -143,3 +144,33 @@ def last_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     # ITK puts addresses of objects before the words.
     return lines[-1].rsplit("): ", 1)[-1] if lines else type(error).__name__
+
+
+def halfway(
+    first: npt.NDArray[np.float64],
+    second: npt.NDArray[np.float64],
+    centre_mm: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Return the rigid transform in the middle of two that hardly differ.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (4, 4)
+        Rigid, from the same frame to the same frame.
+    centre_mm : ndarray, shape (3,)
+        The point whose two images are averaged.
+
+    Returns
+    -------
+    ndarray, shape (4, 4)
+        Rigid: half the rotation about this point, half the shift.
+    """
+    from scipy.spatial.transform import Rotation
+
+    between = Rotation.from_matrix(second[:3, :3] @ first[:3, :3].T)
+    turn = Rotation.from_rotvec(0.5 * between.as_rotvec()).as_matrix() @ first[:3, :3]
+    ends = [m[:3, :3] @ centre_mm + m[:3, 3] for m in (first, second)]
+    middle = np.eye(4)
+    middle[:3, :3] = turn
+    middle[:3, 3] = 0.5 * (ends[0] + ends[1]) - turn @ centre_mm
+    return middle

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eprimg.engines.registrars.rigid_settings import load_profile
+from eprimg.engines.registrars.similarity import body_points_mm, moved_rms_mm
 from eprimg.engines.registrars.simpleitk_rigid import SimpleITKRigid
 from eprimg.errors import ConfigError, EngineError, InputError
 from eprimg.model.grid import Grid
@@ -232,3 +233,13 @@ def test_a_mask_beside_the_moving_series_is_refused(fixed: Volume, moving: Volum
     with pytest.raises(EngineError) as caught:
         run(fixed, moving, fixed_mask=beside)
     assert caught.value.code == "E_REGISTRATION"
+
+
+def test_estimates_that_agree_are_averaged(fixed: Volume, moving: Volume) -> None:
+    profile = load_profile("rigid-mi")
+    averaged = run(fixed, moving, settings=profile)
+    profile["optimizer"] = {**profile["optimizer"], "average_below_mm": 1e-9}
+    first = run(fixed, moving, settings=profile)
+    assert averaged.consistency_mm == first.consistency_mm > 0.0
+    apart = moved_rms_mm(body_points_mm(fixed.data, fixed.grid), averaged.matrix, first.matrix)
+    assert apart == pytest.approx(0.5 * first.consistency_mm, rel=0.05)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
+from scipy.spatial.transform import Rotation
 
-from eprimg.engines.registrars.sitk_steps import last_line, lattice, one_metric_thread, smooth
+from eprimg.engines.registrars.sitk_steps import (
+    halfway,
+    last_line,
+    lattice,
+    one_metric_thread,
+    smooth,
+)
 
 
 def volume(size: tuple[int, int, int], spacing: tuple[float, float, float]) -> sitk.Image:
@@ -71,3 +78,18 @@ def test_a_small_field_of_view_is_thinned_less() -> None:
     # Never finer than the voxels.
     sizes, _, _, _ = lattice(volume((12, 12, 12), (1.0, 1.0, 1.0)), 8.0, fewest=4000)
     assert tuple(sizes) == (12, 12, 12)
+
+
+def test_halfway_by_hand() -> None:
+    """10 and 20 degrees about one axis and point, 2 and 6 mm: 15 degrees and 4 mm there."""
+    centre = np.array([10.0, -20.0, 30.0])
+
+    def about(angle_deg: float, along_mm: float) -> np.ndarray:
+        made = np.eye(4)
+        turn = Rotation.from_euler("z", angle_deg, degrees=True)
+        made[:3, :3] = turn.as_matrix()
+        made[:3, 3] = centre - made[:3, :3] @ centre + (0.0, 0.0, along_mm)
+        return made
+
+    found = halfway(about(10.0, 2.0), about(20.0, 6.0), centre)
+    np.testing.assert_allclose(found, about(15.0, 4.0), atol=1e-12)
