@@ -157,9 +157,9 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
         case = replace(
             case, lesions=of.lesions, native_lesions=of.native_lesions, registered=of.registered
         )
-        apart = lesion_distances(case)
-        case = replace(case, uptake_apart_mm=apart.value)
-        findings = (*measured.findings, *apart.findings)
+        at = lesion_distances(case, boxes=of.boxes)
+        case = replace(case, uptake_apart_mm=at.value.apart_mm, uptake_centres=at.value.centres)
+        findings = (*measured.findings, *at.findings)
     else:
         from eprimg.io.schemes import load_cohort, load_schemes
         from eprimg.stages.stratify import stratify

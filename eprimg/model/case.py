@@ -171,6 +171,10 @@ class Case:
     uptake_apart_mm : Mapping of int to float
         Distance between the centre of a lesion's uptake and of its MR outline, by region id; only
         lesions whose uptake stands out.
+    uptake_centres : Mapping of str to tuple of float or None
+        What those distances were computed with, for the next edit: centre of the uptake (LPS mm of
+        PET), or None where nothing stands out, by a digest of the voxels it was found from.  It
+        saves work and changes no number; it is not written to disk.
     """
 
     study: Study
@@ -186,6 +190,7 @@ class Case:
     drawn_lesions: Mapping[str, LesionSet] = field(default_factory=dict)
     lesion_matches: tuple[MatchedLesions, ...] = ()
     uptake_apart_mm: Mapping[int, float] = field(default_factory=dict)
+    uptake_centres: Mapping[str, tuple[float, float, float] | None] = field(default_factory=dict)
 
     def registration(self, moving: str) -> Registration | None:
         """Return the registration of a series to the reference series.

@@ -15,7 +15,7 @@ from eprimg.model.study import Role, Series
 from eprimg.model.transform import Registration
 from eprimg.report.dates import hours_between, without_dates
 from eprimg.report.numbers import format_fixed, format_value
-from eprimg.report.registration_rows import headline
+from eprimg.report.registration_rows import bending_row, headline
 
 __all__ = [
     "Fact",
@@ -41,7 +41,15 @@ _WORDS: Final = {
     "inverse": "there and back",
     "consistency": "two estimates differ by",
     "body_symmetry": "likeness of the body to its mirror image",
+    "bent_largest": "bent by up to",
+    "jacobian_min": "smallest Jacobian determinant J in the body",
+    "jacobian_p01": "1st percentile of J",
+    "jacobian_sd_log": "standard deviation of log J",
+    "folding": "part of the body that folds",
+    "inverse_mean": "bending there and back, mean",
+    "inverse_p95": "bending there and back, 95th percentile",
 }
+_OF_BENDING: Final = ("bent_", "jacobian_", "folding_", "inverse_mean_", "inverse_p95_")
 _PERSONAL: Final = ("name", "birth", "patient_id", "patientid", "address")
 
 
@@ -104,6 +112,8 @@ class RegistrationFacts:
         What the verdict rests on.
     headline : tuple of str
         Movement, similarity before and after, and what the second look found, as texts.
+    bending : tuple of str
+        How a bent transform treats space, as texts; empty for a rigid one.
     """
 
     fixed: str
@@ -116,6 +126,7 @@ class RegistrationFacts:
     verdict: str
     reasons: tuple[str, ...]
     headline: tuple[str, ...]
+    bending: tuple[str, ...] = ()
 
 
 def key_facts(case: Case) -> tuple[Fact, ...]:
@@ -191,9 +202,12 @@ def registration_facts(registration: Registration) -> RegistrationFacts:
         Quality figures with the unit that their name carries.
     """
     qc = []
+    refused = registration.qc.get("bent") == 0.0
     for name, value in registration.qc.items():
         words, unit = _split_unit(name)
-        if name.startswith("through_"):
+        if refused and name.startswith(_OF_BENDING):
+            words += " (refused bending)"
+        if name.startswith("through_") or name == "bent":
             qc.append((words, "yes" if value else "no", ""))
         else:
             qc.append((words, format_value(float(value)), unit))
@@ -213,6 +227,7 @@ def registration_facts(registration: Registration) -> RegistrationFacts:
         str(registration.verdict),
         registration.reasons,
         headline(registration.qc),
+        bending_row(registration),
     )
 
 

@@ -23,9 +23,10 @@ from eprimg.report.over_time import over_time, over_time_picture
 from eprimg.report.overview_figure import overview_picture
 from eprimg.report.palette import SEVERITIES
 from eprimg.report.picture import Picture
+from eprimg.report.profile_figure import MOST_PROFILES, profile_picture
 from eprimg.report.registration_figure import registration_picture
 from eprimg.report.registration_lesions import MOST_LESIONS, LesionCheck, lesion_checks
-from eprimg.report.registration_rows import HEADLINE, apart
+from eprimg.report.registration_rows import BENDING, HEADLINE, apart
 from eprimg.report.uptake_figure import uptake_panels, uptake_picture
 
 __all__ = ["render_report"]
@@ -49,6 +50,8 @@ class _Card:
     planes: Picture | None
     decay: Picture | None
     why_no_planes: str
+    profile: Picture | None
+    why_no_profile: str
     measurements: tuple[dict[str, str], ...]
 
 
@@ -108,7 +111,7 @@ def render_report(
     tell("report: uptake", 0.2)
     uptake = uptake_picture(panels)
     sessions = over_time(case)
-    cards = _cards(case, rows, columns, places, layers, tell)
+    cards = _cards(case, rows, columns, places, layers, config, tell)
     checks = _checks(case, places, tell)
     tell("report: page", 0.95)
     return _template().render(
@@ -140,9 +143,11 @@ def render_report(
         cards=cards,
         n_lesions=len(lesions),
         most_cards=_MOST_CARDS,
+        least_voxels=config.heterogeneity.least_voxels,
         missing=missing,
         checks=checks,
         check_columns=HEADLINE,
+        bending_columns=BENDING,
         most_checked=MOST_LESIONS,
         several_series=len(case.study.series) > 1,
         settings=config.to_toml(),
@@ -203,6 +208,7 @@ def _cards(
     columns: tuple[tables.Column, ...],
     places: dict[int, LesionPlace],
     layers: tuple[Layer, ...],
+    config: Config,
     tell: Callable[[str, float], object],
 ) -> list[_Card]:
     cards = []
@@ -231,10 +237,30 @@ def _cards(
                 planes,
                 decay,
                 why,
+                *_profile(region, number, config),
                 tables.every_measurement(region),
             )
         )
     return cards
+
+
+def _profile(region: Region, number: int, config: Config) -> tuple[Picture | None, str]:
+    """Draw the profiles of a lesion, or say why there are none."""
+    if not config.heterogeneity.measure:
+        return None, ""
+    if not region.profiles:
+        least = config.heterogeneity.least_voxels
+        return None, (
+            f"No profile from the rim inwards: no map has {least} voxels of the lesion with a "
+            "value."
+        )
+    if number >= MOST_PROFILES:
+        return None, (
+            f"Profiles from the rim inwards are drawn for the first {MOST_PROFILES} lesions only; "
+            "profiles.csv has them all."
+        )
+    picture = profile_picture(region)
+    return picture, "" if picture is not None else "No rim of the lesion is seen on any map."
 
 
 def _checks(

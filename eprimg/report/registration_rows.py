@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
+from eprimg.model.transform import Registration
 from eprimg.report.numbers import format_fixed
 
-__all__ = ["HEADLINE", "apart", "headline"]
+__all__ = ["BENDING", "HEADLINE", "apart", "bending_row", "headline"]
 
 HEADLINE: Final = (
     "Moved [mm]",
@@ -21,6 +22,16 @@ HEADLINE: Final = (
     "Two estimates differ by [mm]",
 )
 """Columns of the table of registrations."""
+
+BENDING: Final = (
+    "Bent by up to [mm]",
+    "Smallest Jacobian J",
+    "Folding [%]",
+    "SD of log J",
+    "There and back, mean [mm]",
+    "There and back, 95th percentile [mm]",
+)
+"""Columns of the table of bent transforms."""
 
 
 def headline(qc: Mapping[str, float]) -> tuple[str, ...]:
@@ -38,8 +49,7 @@ def headline(qc: Mapping[str, float]) -> tuple[str, ...]:
     """
 
     def text(name: str, digits: int, factor: float = 1.0) -> str:
-        value = factor * float(qc.get(name, math.nan))
-        return format_fixed(value, digits) if math.isfinite(value) else "–"
+        return _text(qc, name, digits, factor)
 
     return (
         text("moved_center_mm", 1),
@@ -51,6 +61,45 @@ def headline(qc: Mapping[str, float]) -> tuple[str, ...]:
         text("inverse_mm", 1),
         text("consistency_mm", 1),
     )
+
+
+def bending_row(registration: Registration) -> tuple[str, ...]:
+    """Write the figures of the columns of `BENDING`.
+
+    Parameters
+    ----------
+    registration : Registration
+        A registration.
+
+    Returns
+    -------
+    tuple of str
+        Empty for a transform that does not bend: figures of a bending that was tried and refused
+        are not its own.  A dash for what is not known, as of a transform that was handed in.
+
+    Notes
+    -----
+    Folding that is less than the last digit is not written as none.
+    """
+    if registration.transform.displacement is None:
+        return ()
+    qc = registration.qc
+    folding = _text(qc, "folding_percent", 3)
+    if folding == "0.000":
+        folding = "< 0.001" if float(qc["folding_percent"]) > 0 else "0"
+    return (
+        _text(qc, "bent_largest_mm", 1),
+        _text(qc, "jacobian_min", 3),
+        folding,
+        _text(qc, "jacobian_sd_log", 3),
+        _text(qc, "inverse_mean_mm", 2),
+        _text(qc, "inverse_p95_mm", 2),
+    )
+
+
+def _text(qc: Mapping[str, float], name: str, digits: int, factor: float = 1.0) -> str:
+    value = factor * float(qc.get(name, math.nan))
+    return "∞" if value == math.inf else format_fixed(value, digits)
 
 
 def apart(distances_mm: Mapping[int, float], region: int, moving: str = "pet") -> str:

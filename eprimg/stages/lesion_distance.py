@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +21,11 @@ from eprimg.model.volume import Volume
 from eprimg.stages.carry import reference_series
 from eprimg.stages.native_labels import CARRIED
 
-__all__ = ["lesion_distances", "uptake_centre_mm"]
+__all__ = ["LesionDistances", "lesion_distances", "uptake_centre_mm"]
 
 FloatArray = npt.NDArray[np.float64]
+Boxes = Mapping[int, Box]
+Centre = tuple[float, float, float]
 
 _MARGIN_MM = 8.0
 _RIM_MM = 6.0
@@ -29,18 +34,40 @@ _LEAST_CONTRAST = 1.5
 _FLAG_MM = 5.0
 
 
-def lesion_distances(case: Case) -> StageResult[dict[int, float]]:
+@dataclass(frozen=True, eq=False, slots=True)
+class LesionDistances:
+    """Distances between uptake and outline.
+
+    Parameters
+    ----------
+    apart_mm : Mapping of int to float
+        By region id, for every lesion whose uptake stands out.
+    centres : Mapping of str to tuple of float or None
+        Centre of the uptake (LPS mm of PET), by the digest of everything it was computed from;
+        None where nothing stands out.  For the next call, see `Case.uptake_centres`.
+    """
+
+    apart_mm: Mapping[int, float] = field(default_factory=dict)
+    centres: Mapping[str, Centre | None] = field(default_factory=dict)
+
+
+def lesion_distances(
+    case: Case, *, boxes: Mapping[str, Boxes] | None = None
+) -> StageResult[LesionDistances]:
     """Measure the distance between uptake and outline of every lesion drawn on MR.
 
     Parameters
     ----------
     case : Case
         After the stage `measure`.
+    boxes : Mapping of str to Mapping of int to tuple of slice, optional
+        Bounding boxes of the labels of this very case by series key, as `Measured.boxes`; looked
+        up where they are missing.
 
     Returns
     -------
     StageResult
-        Distance in mm by region id, for every lesion whose uptake stands out.  A finding names
+        Distances by region id, for every lesion whose uptake stands out.  A finding names
         those that lie further than 5 mm or than half their diameter, whichever is less.
 
     Notes
@@ -48,44 +75,65 @@ def lesion_distances(case: Case) -> StageResult[dict[int, float]]:
     After `measure`, because it needs the outlines on the grid of PET.  A lesion that was drawn on
     PET itself says nothing and has no figure.  It is a figure of the lesion, not of the whole
     alignment: it changes neither the verdict nor a tier.
+
+    A centre of `Case.uptake_centres` is used again only where a digest says that the uptake in and
+    around the lesion, its voxels, those of its neighbours and the grid are what they were: after a
+    brush stroke the lesions that it does not reach are not computed again, and no number can be
+    older than what it was computed from.
     """
     pet = case.study.find(Role.PET)
     made = next((r for r in case.registrations if pet is not None and r.moving == pet.key), None)
     if pet is None or made is None or not made.accepted or case.lesions is None:
-        return StageResult({})
+        return StageResult(LesionDistances())
     native = case.native_lesions.get(pet.key)
-    if native is None or made.fixed != reference_series(case.study).key:
-        return StageResult({})
-    figures, findings = _figures(case.lesions, native, pet, made.transform)
-    return StageResult(figures, findings)
+    reference = reference_series(case.study).key
+    if native is None or made.fixed != reference:
+        return StageResult(LesionDistances())
+    known = boxes or {}
+    return _distances(
+        case.lesions,
+        native,
+        pet,
+        made.transform,
+        (known.get(reference), known.get(pet.key)),
+        case.uptake_centres,
+    )
 
 
-def _figures(
-    lesions: LesionSet, native: LesionSet, pet: Series, transform: Transform
-) -> tuple[dict[int, float], tuple[Finding, ...]]:
-    values = _values(pet)
+def _distances(
+    lesions: LesionSet,
+    native: LesionSet,
+    pet: Series,
+    transform: Transform,
+    known: tuple[Boxes | None, Boxes | None],
+    earlier: Mapping[str, Centre | None],
+) -> StageResult[LesionDistances]:
+    assert isinstance(pet.pixels, Volume)
     carried = native.settings.get(CARRIED)
     # A set without this mark holds regions as they were drawn on PET.
     ids = set(carried) if isinstance(carried, tuple) else set()
     figures: dict[int, float] = {}
+    centres: dict[str, Centre | None] = {}
     findings = []
     # Boxes are found in one pass: looking for every lesion in the whole grid takes a second.
-    boxes = label_boxes(lesions.labels, max((r.id for r in lesions.regions), default=0))
-    held = label_boxes(native.labels, max(boxes, default=0))
+    largest = max((r.id for r in lesions.regions), default=0)
+    boxes = label_boxes(lesions.labels, largest) if known[0] is None else known[0]
+    held = label_boxes(native.labels, largest) if known[1] is None else known[1]
     for region in lesions.lesions:
         box = boxes.get(region.id) if region.id in ids else None
-        if box is None:
+        on_pet = held.get(region.id)
+        if box is None or on_pet is None:
+            continue
+        around = _cut(pet.pixels.data, native.labels, region.id, native.grid, on_pet)
+        digest = around.digest(native.grid)
+        there = earlier[digest] if digest in earlier else around.centre_mm(native.grid)
+        centres[digest] = there
+        if there is None:
             continue
         inside = np.argwhere(lesions.labels[box] == region.id)
         index = inside + [side.start for side in box]
-        on_pet = held.get(region.id)
-        if on_pet is None:
-            continue
-        there = uptake_centre_mm(values, native.labels, region.id, native.grid, found=on_pet)
-        if there is None:
-            continue
         outline = transform.apply(lesions.grid.index_to_lps_mm(index.mean(axis=0)))
-        apart = float(np.linalg.norm(there - outline))
+        apart = float(np.linalg.norm(np.array(there) - outline))
         figures[region.id] = apart
         volume = len(index) * lesions.grid.voxel_volume_ml
         diameter = (6.0 * volume * 1000.0 / math.pi) ** (1 / 3)
@@ -100,7 +148,7 @@ def _figures(
                     f"(limit {limit:.1f} mm; diameter {diameter:.0f} mm).",
                 )
             )
-    return figures, tuple(findings)
+    return StageResult(LesionDistances(figures, centres), tuple(findings))
 
 
 def uptake_centre_mm(
@@ -141,33 +189,68 @@ def uptake_centre_mm(
     found = found or label_boxes(labels, number).get(number)
     if found is None:
         return None
-    spacing = np.array(grid.spacing_mm)
-    reach = np.ceil((_MARGIN_MM + _RIM_MM) / spacing).astype(int) + 1
-    box = tuple(
-        slice(max(0, side.start - r), side.stop + r) for side, r in zip(found, reach, strict=True)
+    centre = _cut(values, labels, number, grid, found).centre_mm(grid)
+    return None if centre is None else np.array(centre)
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Cut:
+    """Everything that the centre of a lesion's uptake is computed from, beside the grid."""
+
+    start: tuple[int, int, int]
+    values: npt.NDArray[np.floating]
+    own: npt.NDArray[np.bool_]
+    free: npt.NDArray[np.bool_]
+    """Voxels of no region."""
+
+    def digest(self, grid: Grid) -> str:
+        """Tell it from every other one by content, never by identity: arrays can be reused."""
+        made = hashlib.sha256(repr((self.start, self.values.shape, self.values.dtype.str)).encode())
+        made.update(grid.affine.tobytes())
+        made.update(self.values.tobytes())
+        made.update(np.packbits(self.own).tobytes())
+        made.update(np.packbits(self.free).tobytes())
+        return made.hexdigest()
+
+    def centre_mm(self, grid: Grid) -> Centre | None:
+        """Find the centre of the uptake in LPS mm; see `uptake_centre_mm`."""
+        far = ndimage.distance_transform_edt(~self.own, sampling=grid.spacing_mm)
+        cut = np.asarray(self.values, dtype=np.float64)
+        usable = (self.own | self.free) & np.isfinite(cut)
+        near = usable & (far <= _MARGIN_MM)
+        rim = usable & (far > _MARGIN_MM) & (far <= _MARGIN_MM + _RIM_MM)
+        if not near.any() or not rim.any():
+            return None
+        background = float(np.median(cut[rim]))
+        top = float(cut[near].max())
+        if not top > _LEAST_CONTRAST * max(background, 0.0) or top <= 0:
+            return None
+        parts, _ = ndimage.label(near & (cut >= background + _SHARE * (top - background)))
+        peak = np.unravel_index(int(np.argmax(np.where(near, cut, -np.inf))), cut.shape)
+        hot = parts == parts[peak]
+        weights = cut[hot] - background
+        centre = (np.argwhere(hot) * weights[:, None]).sum(axis=0) / weights.sum()
+        x, y, z = (float(v) for v in grid.index_to_lps_mm(centre + self.start))
+        return x, y, z
+
+
+def _cut(
+    values: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    number: int,
+    grid: Grid,
+    found: Box,
+) -> _Cut:
+    """Cut out a lesion and what lies within the reach of its rim; frames are averaged."""
+    k, j, i = (
+        (max(0, side.start - reach), side.stop + reach)
+        for side, reach in (
+            (side, math.ceil((_MARGIN_MM + _RIM_MM) / step) + 1)
+            for side, step in zip(found, grid.spacing_mm, strict=True)
+        )
     )
-    far = ndimage.distance_transform_edt(labels[box] != number, sampling=spacing)
-    own = (labels[box] == number) | (labels[box] == 0)
-    cut = np.asarray(values[box], dtype=np.float64)
-    usable = own & np.isfinite(cut)
-    near = usable & (far <= _MARGIN_MM)
-    rim = usable & (far > _MARGIN_MM) & (far <= _MARGIN_MM + _RIM_MM)
-    if not near.any() or not rim.any():
-        return None
-    background = float(np.median(cut[rim]))
-    top = float(cut[near].max())
-    if not top > _LEAST_CONTRAST * max(background, 0.0) or top <= 0:
-        return None
-    parts, _ = ndimage.label(near & (cut >= background + _SHARE * (top - background)))
-    peak = np.unravel_index(int(np.argmax(np.where(near, cut, -np.inf))), cut.shape)
-    hot = parts == parts[peak]
-    weights = cut[hot] - background
-    first = np.array([b.start for b in box])
-    centre = (np.argwhere(hot) * weights[:, None]).sum(axis=0) / weights.sum()
-    return grid.index_to_lps_mm(centre + first)
-
-
-def _values(series: Series) -> npt.NDArray[np.float64]:
-    assert isinstance(series.pixels, Volume)
-    data = np.asarray(series.pixels.data)
-    return data.mean(axis=-1) if data.ndim == 4 else data
+    box = (slice(*k), slice(*j), slice(*i))
+    part, inside = np.asarray(values[box]), np.asarray(labels[box])
+    if part.ndim == 4:
+        part = part.mean(axis=-1)
+    return _Cut((k[0], j[0], i[0]), part, inside == number, inside == 0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from eprimg.config import Config
-from eprimg.kernels.label_boxes import label_changes
+from eprimg.kernels.label_boxes import Box, label_changes
 from eprimg.kernels.partial_volume import RecoveryRecord
 from eprimg.model.case import StageResult
 from eprimg.model.eligibility import EligibilityRules
@@ -73,11 +73,14 @@ class Measured:
         of every external map, by its key.
     registered : Mapping of str to QuantityMap
         Maps on the reference grid, those that need the blood curve among them (`influx_maps`).
+    boxes : Mapping of str to Mapping of int to tuple of slice
+        Bounding boxes of the regions, by series key and region id; with the reference series.
     """
 
     lesions: LesionSet | None
     native_lesions: Mapping[str, LesionSet] = field(default_factory=dict)
     registered: Mapping[str, QuantityMap] = field(default_factory=dict)
+    boxes: Mapping[str, Mapping[int, Box]] = field(default_factory=dict)
 
 
 def measure(
@@ -267,8 +270,10 @@ def measure(
     findings = [*findings, *spread_findings(judged), *iron_findings(study, relaxivity)]
     tell("net influx of every voxel", 0.95)
     influx = influx_maps(study, registered, judged, config, plasma=plasma)
+    boxes = {reference.key: regions.boxes, **{key: each.boxes for key, each in voxels.items()}}
     return StageResult(
-        Measured(judged, native_sets, {**others, **influx.value}), (*findings, *influx.findings)
+        Measured(judged, native_sets, {**others, **influx.value}, boxes),
+        (*findings, *influx.findings),
     )
 
 

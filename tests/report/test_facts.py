@@ -100,6 +100,18 @@ def test_quality_figures_carry_their_unit(case: Case) -> None:
     assert plain.qc == (("metric", "−0.500", ""),)
 
 
+def test_figures_of_a_refused_bending_are_not_those_of_the_transform(case: Case) -> None:
+    rigid = case.registrations[0]
+    refused = replace(rigid, qc={"bent": 0.0, "jacobian_min": -0.25, "inverse_mm": 0.31})
+    facts = registration_facts(refused)
+    assert facts.bending == ()
+    assert facts.qc == (
+        ("bent", "no", ""),
+        ("smallest Jacobian determinant J in the body (refused bending)", "−0.250", ""),
+        ("there and back", "0.310", "mm"),
+    )
+
+
 def test_entered_facts_hide_dates_and_persons() -> None:
     rows = dict(
         entered_facts(

@@ -6,10 +6,14 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from eprimg.config import Config
 from eprimg.model.case import Case
+from eprimg.model.displacement import Displacement
+from eprimg.model.grid import Grid
+from eprimg.model.lesions import Profile
 from eprimg.model.study import Study
 from eprimg.report.html import render_report
 
@@ -274,3 +278,52 @@ def test_many_lesions_keep_the_page_small(
     page = Page(render_report(replace(brief_case, registrations=()), Config()))
     assert "Planes are drawn for the first 0 lesions only." in page.words
     assert "lesion-1" in page.words
+
+
+@pytest.fixture
+def no_planes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures that take long and are looked at elsewhere."""
+    for name in ("overview_picture", "uptake_picture", "registration_picture"):
+        monkeypatch.setattr(f"eprimg.report.html.{name}", lambda *args, **more: None)
+    monkeypatch.setattr("eprimg.report.html.lesion_checks", lambda *args: {})
+    monkeypatch.setattr("eprimg.report.html._MOST_CARDS", 0)
+
+
+@pytest.mark.usefixtures("no_planes")
+def test_profiles_of_some_lesions_and_a_word_for_the_others(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eprimg.report.html.MOST_PROFILES", 1)
+    steps = Profile("suvbw", "pet", "g", (0.0, 2.0), (2.0, 4.0), (3.0, 5.0), (0.1, 0.2), (30, 9))
+    assert case.lesions is not None
+    regions = tuple(
+        replace(r, profiles=(steps,)) if r.id in (1, 2) else r for r in case.lesions.regions
+    )
+    told = replace(case, lesions=case.lesions.with_regions(regions))
+    page = Page(render_report(told, Config()))
+    (picture,) = page.all("img")
+    assert (picture["src"] or "").startswith("data:image/svg+xml;base64,")
+    assert "SUVbw [g/mL], pet: 3.00 ± 0.10 at 1 mm, 5.00 ± 0.20 at 3 mm" in (picture["alt"] or "")
+    assert page.words.count("From the rim of the lesion inwards") == 1
+    assert "fewer than 20 voxels" in page.words
+    assert page.words.count("drawn for the first 1 lesions only; profiles.csv has them all") == 1
+    assert page.words.count("no map has 20 voxels of the lesion with a value") == 1
+    assert "Bent transforms" not in page.words
+    unasked = Config().with_assignments(["heterogeneity.measure=false"])
+    assert "the rim inwards" not in Page(render_report(case, unasked)).words
+
+
+@pytest.mark.usefixtures("no_planes")
+def test_columns_of_bent_transforms_only(brief_case: Case) -> None:
+    first, second = brief_case.registrations
+    grid = Grid((2, 2, 2), np.eye(4), first.transform.from_frame)
+    field = Displacement(np.zeros((2, 2, 2, 3), np.float32), grid)
+    qc = {"jacobian_min": 0.7123, "folding_percent": 0.0, "inverse_p95_mm": 2.214}
+    bent = replace(first, transform=replace(first.transform, displacement=field), qc=qc)
+    page = Page(render_report(replace(brief_case, registrations=(bent, second)), Config()))
+    words = page.words[page.words.index("Bent transforms") :]
+    table = words[: words.index("Jacobian determinant J inside")]
+    assert "Smallest Jacobian J" in table
+    assert "SD of log J" in table
+    assert re.findall(r"mr_post to mr_pre\s*–0.7120––2.21", table)
+    assert "pet to mr_pre" not in table

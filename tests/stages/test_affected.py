@@ -13,6 +13,7 @@ from eprimg.io.write_tables import lesions_csv, measurements_csv
 from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.stages.affected import affected_regions
 from eprimg.stages.carry import fingerprints
+from eprimg.stages.lesion_distance import lesion_distances
 from eprimg.stages.region_notes import exclude_region
 from tests.stages.case_with_edits import edit, measured_case, with_labels
 
@@ -21,17 +22,25 @@ def tables(case):
     return lesions_csv(case), measurements_csv(case)
 
 
+def profiles(case):
+    return repr([(r.id, r.profiles) for r in case.lesions.regions])
+
+
 def from_nothing(case, config):
     """The same labels, measured as if nothing were known but the drawn regions."""
     bare = replace(
         case,
         lesions=case.lesions.with_regions(
             tuple(
-                r if r.role == RegionRole.EXCLUDE else replace(r, measurements=(), notes=())
+                r
+                if r.role == RegionRole.EXCLUDE
+                else replace(r, measurements=(), notes=(), profiles=())
                 for r in case.lesions.regions
             )
         ),
         native_lesions=case.drawn_lesions,
+        uptake_apart_mm={},
+        uptake_centres={},
     )
     return pipeline.run(case.study, config, case=bare, start="measure")
 
@@ -50,6 +59,11 @@ def test_edits_in_any_order(scene, seed):
         fresh = from_nothing(case, config)
         assert tables(case) == tables(fresh), (seed, step, words)
         assert case.findings == fresh.findings, (seed, step, words)
+        assert case.uptake_apart_mm == fresh.uptake_apart_mm, (seed, step, words)
+        assert profiles(case) == profiles(fresh), (seed, step, words)
+        # Boxes that measuring hands on are those of the labels themselves.
+        apart = lesion_distances(replace(case, uptake_centres={})).value
+        assert case.uptake_apart_mm == apart.apart_mm, (seed, step, words)
 
 
 @pytest.mark.parametrize("method", ["gtm", "single-target", "rc-table"])
