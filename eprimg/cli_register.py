@@ -194,11 +194,25 @@ def _labels(fixed_path: Path | None, moving_path: Path | None, fixed: Any, movin
             code="E_ARGUMENT",
             where="--fixed-labels, --moving-labels",
         )
+    import numpy as np
+
     from eprimg.io.read_nifti import read_nifti_labels
 
     found = []
     for path, series in ((fixed_path, fixed), (moving_path, moving)):
         frame = series.grid.frame_of_reference
         labels, grid = read_nifti_labels(path, frame_of_reference=frame)
-        found.append(({str(n): labels == n for n in range(1, int(labels.max()) + 1)}, grid))
-    return found[0], found[1]
+        found.append((labels, grid))
+    # Only what both hold is compared; numbers may be large (atlases count to tens of thousands).
+    numbers = np.intersect1d(np.unique(found[0][0]), np.unique(found[1][0]))
+    numbers = numbers[numbers > 0]
+    if numbers.size == 0:
+        raise InputError(
+            "the two label files share no label number, so nothing can be compared",
+            code="E_ARGUMENT",
+            where="--fixed-labels, --moving-labels",
+            value=tuple([int(n) for n in np.unique(labels)[:20] if n > 0] for labels, _ in found),
+            action="give the same structure the same number in both files",
+        )
+    first, second = (({str(int(n)): labels == n for n in numbers}, grid) for labels, grid in found)
+    return first, second

@@ -145,3 +145,34 @@ def test_what_cannot_be_aligned_has_a_code(
 
 def test_the_command_is_listed() -> None:
     assert "register" in {c.name or c.callback.__name__ for c in cli.app.registered_commands}
+
+
+def test_help_that_does_not_fit_is_named(command: Command, files: Path, tmp_path: Path) -> None:
+    still = nib.load(files / "fixed_mask.nii.gz")
+    labels = np.asarray(still.dataobj)
+    away = still.affine.copy()
+    away[0, 3] += 5000.0
+    nib.save(nib.Nifti1Image(labels, away), tmp_path / "away.nii.gz")
+    done = command(*ask(files, tmp_path / "a", "--fixed-mask", str(tmp_path / "away.nii.gz")))
+    assert done.code == 5
+    assert "E_REGISTRATION_MASK" in text(done)
+    assert "away.nii.gz" in text(done)
+
+    # Labels of atlases reach tens of thousands; no number in common is no comparison.
+    nib.save(nib.Nifti1Image(labels.astype(np.int32) * 90_000, still.affine), tmp_path / "b.nii.gz")
+    both = ("--fixed-labels", str(files / "fixed_mask.nii.gz"), "--moving-labels")
+    done = command(*ask(files, tmp_path / "b", *both, str(tmp_path / "b.nii.gz")))
+    assert done.code == 3
+    assert "share no label number" in text(done)
+
+    # The same start in four decimals, as programs print it; and one that mirrors.
+    import SimpleITK as sitk
+
+    for name, first, code in (("rounded", 1.0, 0), ("mirror", -1.0, 5)):
+        start = sitk.AffineTransform(3)
+        turned = np.round([np.cos(0.05), -np.sin(0.05), np.sin(0.05), np.cos(0.05)], 4)
+        start.SetMatrix([first * turned[0], turned[1], 0, first * turned[2], turned[3], 0, 0, 0, 1])
+        sitk.WriteTransform(start, str(tmp_path / f"{name}.tfm"))
+        done = command(*ask(files, tmp_path / name, "--start", str(tmp_path / f"{name}.tfm")))
+        assert done.code == code, text(done)
+    assert "E_TRANSFORM_FILE" in text(done)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eprimg.errors import ConfigError, raise_faults
+from eprimg.io._study_file_masks import MaskEntry, read_masks
 from eprimg.io._study_file_points import read_time_points, with_instants
 from eprimg.io.study_clicks import click_content, parse_clicks
 from eprimg.io.study_file_help import HelpEntries, parse_help
@@ -54,25 +55,6 @@ _INSTANT = "injection_instant"
 _MOST_IRON_MG = 2000.0
 """More iron in one dose is taken for a wrong unit (a vial of ferumoxytol holds 510 mg).  House
 rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class MaskEntry:
-    """One mask that the user names.
-
-    Parameters
-    ----------
-    path : Path
-        NIfTI or DICOM SEG; relative paths start at the study file.
-    on : str
-        Role of the series on whose frame of reference a NIfTI mask lies, e.g. ``mr_pre``.
-    names : Mapping of str to str
-        Label number -> name.
-    """
-
-    path: Path
-    on: str = ""
-    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +195,12 @@ def _check_section(name: str, content: Any, where: str, faults: list[ConfigError
 
 def _roles(content: Any, where: str, faults: list[ConfigError]) -> dict[str, Role]:
     roles: dict[str, Role] = {}
-    for key, value in (content if isinstance(content, Mapping) else {}).items():
+    if not isinstance(content, Mapping):
+        faults.append(
+            ConfigError("'roles' is a section", code="E_STUDY_FILE", where=where, value=content)
+        )
+        return roles
+    for key, value in content.items():
         try:
             roles[str(key)] = Role(str(value))
         except ValueError:
@@ -227,45 +214,6 @@ def _roles(content: Any, where: str, faults: list[ConfigError]) -> dict[str, Rol
                 )
             )
     return roles
-
-
-def _masks(
-    content: Any, folder: Path, where: str, faults: list[ConfigError]
-) -> tuple[MaskEntry, ...]:
-    masks = []
-    for number, item in enumerate(content if isinstance(content, list) else [], start=1):
-        if not isinstance(item, Mapping) or not isinstance(item.get("path"), str):
-            faults.append(
-                ConfigError(
-                    f"masks[{number}] needs a 'path'", code="E_STUDY_FILE", where=where, value=item
-                )
-            )
-            continue
-        unknown = set(item) - {"path", "on", "names"}
-        if unknown:
-            faults.append(
-                ConfigError(
-                    f"masks[{number}] has no key {sorted(unknown)[0]!r}",
-                    code="E_STUDY_FILE",
-                    where=where,
-                    action="use path, on, names",
-                )
-            )
-        path = folder / item["path"]
-        if not (path.is_file() or path.is_dir()):
-            kind = "neither a file nor a folder" if path.exists() else "not there"
-            faults.append(
-                ConfigError(
-                    f"masks[{number}] is {kind}",
-                    code="E_STUDY_FILE",
-                    where=where,
-                    value=item["path"],
-                    action="give the path from the study file's folder to a NIfTI or DICOM mask",
-                )
-            )
-        names = {str(k): str(v) for k, v in dict(item.get("names", {})).items()}
-        masks.append(MaskEntry(path, str(item.get("on", "")), names))
-    return tuple(masks)
 
 
 def read_study_file(path: Path | str) -> StudyFile:
@@ -352,7 +300,7 @@ def parse_study_file(
     _check_iron(content.get("agent"), source, faults)
     roles = _roles(content.get("roles", {}), source, faults)
     primary, instants = read_time_points(content, source, faults)
-    masks = _masks(content.get("masks", []), folder, source, faults)
+    masks = read_masks(content.get("masks", []), folder, source, faults)
     maps = parse_map_entries(content.get("maps", []), folder, source, faults)
     clicks = parse_clicks(content.get("clicks", []), source, faults)
     help_ = parse_help(content, folder, source, faults)

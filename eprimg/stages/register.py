@@ -410,7 +410,7 @@ def _estimate(
                 start=start,
                 progress=tell.engine_progress,
                 should_stop=tell.should_stop,
-                **masks_for(work.engine, given),
+                **masks_for(work.engine, given, first.grid, second.grid),
             )
         )
     except EngineError:

@@ -15,6 +15,7 @@ from eprimg.engines.registrars.contract import Registrar, RegistrarResult
 from eprimg.errors import InputError
 from eprimg.kernels.landmarks import fit_rigid, landmark_distances_mm, predicted_error_mm
 from eprimg.model.case import Finding, Severity
+from eprimg.model.grid import Grid
 from eprimg.model.manual_help import HelpUse, LandmarkPairs, ManualHelp, MetricMask
 from eprimg.model.study import Series
 from eprimg.model.transform import Transform
@@ -251,7 +252,7 @@ def given_result(help_: PairHelp) -> RegistrarResult:
     )
 
 
-def masks_for(engine: Registrar, help_: PairHelp) -> Mapping[str, Any]:
+def masks_for(engine: Registrar, help_: PairHelp, fixed: Grid, moving: Grid) -> Mapping[str, Any]:
     """Return the masks as keywords of an engine.
 
     Parameters
@@ -260,6 +261,8 @@ def masks_for(engine: Registrar, help_: PairHelp) -> Mapping[str, Any]:
         The engine.
     help_ : PairHelp
         Its masks.
+    fixed, moving : Grid
+        Of the two series.
 
     Returns
     -------
@@ -269,7 +272,8 @@ def masks_for(engine: Registrar, help_: PairHelp) -> Mapping[str, Any]:
     Raises
     ------
     InputError
-        ``E_REGISTRATION_MASK`` when there are masks and the engine takes none.
+        ``E_REGISTRATION_MASK`` when there are masks and the engine takes none, or when a mask has
+        no voxel on its series.
     """
     known = inspect.signature(engine.register).parameters
     for name, mask in help_.masks.items():
@@ -280,6 +284,16 @@ def masks_for(engine: Registrar, help_: PairHelp) -> Mapping[str, Any]:
                 where=mask.source,
                 value=getattr(engine, "name", type(engine).__name__),
                 action="use simpleitk-rigid, or leave the mask out",
+            )
+        grid = fixed if name == "fixed_mask" else moving
+        index = grid.lps_mm_to_index(mask.grid.index_to_lps_mm(np.argwhere(mask.inside)))
+        if not np.all((index >= -0.5) & (index <= np.array(grid.shape) - 0.5), axis=-1).any():
+            raise InputError(
+                f"the mask {mask.source} has no voxel on the series {mask.on}: it lies outside its "
+                "field of view",
+                code="E_REGISTRATION_MASK",
+                where=mask.source,
+                action="check on which series it was drawn",
             )
     return help_.masks
 

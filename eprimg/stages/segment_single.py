@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from eprimg.config import SegmentConfig
 from eprimg.errors import EngineUnavailable, InputError
+from eprimg.kernels.label_boxes import label_boxes, widened_box
 from eprimg.kernels.peak import suv_peak
 from eprimg.model.case import Finding, Severity
 from eprimg.model.grid import Grid
@@ -121,7 +123,18 @@ def segment_pet(
     EprimgError
         What the engine refuses.
     """
+    seen = values.values[values.valid]
+    if not seeds and (seen.size == 0 or not seen.max() > max(float(seen.min()), 0.0)):
+        raise InputError(
+            "nothing can be outlined: the series has no voxel with a value, none above 0, or the "
+            "same value everywhere",
+            code="E_CONSTANT",
+            where=series.description or series.key,
+            action="look at the series: it may be empty, or a mask",
+        )
     found, findings = find_candidates(values, series, config, organs=organs, seeds=seeds)
+    if organs is not None:
+        findings += _without_effect(organs, values.grid, series.key)
     outlines = found.settings.get("outlines_of_candidates", {})
     known = outlines if isinstance(outlines, Mapping) else {}
     rows = [_row(values, found, r, known.get(r.name, {}), config.method) for r in found.regions]
@@ -144,7 +157,52 @@ def segment_pet(
                 "note": each["reason"],
             }
         )
+    findings += _told(values.valid, found, rows)
     return SingleRegions(found, tuple(rows), tuple(findings))
+
+
+def _without_effect(organs: LesionSet, grid: Grid, where: str) -> list[Finding]:
+    """Tell of a mask of organs that leaves nothing out: no organ in it, or not on this series."""
+    names = [r.name for r in organs.regions if r.role == RegionRole.LESION]
+    here = np.isin(organs.labels, [r.id for r in organs.regions if r.role != RegionRole.LESION])
+    index = grid.lps_mm_to_index(organs.grid.index_to_lps_mm(np.argwhere(here)))
+    if np.all((index >= -0.5) & (index <= np.array(grid.shape) - 0.5), axis=-1).any():
+        return []
+    why = "has no voxel on this series"
+    if not here.any():
+        why = f"holds no organ, only lesions ({', '.join(names)})"
+    text = f"The mask given as reference organs {why}: no candidate was left out for it."
+    return [Finding("W_REGION_EMPTY", Severity.WARNING, where, text)]
+
+
+def _told(
+    valid: npt.NDArray[np.bool_], found: LesionSet, rows: Sequence[dict[str, Any]]
+) -> list[Finding]:
+    """Add to the rows, and tell, what makes the numbers of a region those of a part of it."""
+    findings = []
+    boxes = label_boxes(found.labels, max((r.id for r in found.regions), default=0))
+    by_id = {row["id"]: row for row in rows if "id" in row}
+    for region in found.regions:
+        box = widened_box(boxes[region.id], (1, 1, 1), found.labels.shape)
+        mask = found.labels[box] == region.id
+        near = ndimage.binary_dilation(
+            mask, np.ones((3, 3, 3), dtype=np.bool_)
+        ) | ndimage.binary_fill_holes(mask)
+        failed = int(np.count_nonzero(near & ~valid[box]))
+        faces = zip(boxes[region.id], found.labels.shape, strict=True)
+        notes = []
+        if any(part.start == 0 or part.stop == size for part, size in faces):
+            notes.append(("W_REGION_CUT", "touches the edge of the field of view"))
+        if min(b.stop - b.start for b in boxes[region.id]) == 1:
+            notes.append(("W_REGION_FLAT", "lies in a single slice"))
+        if failed:
+            text = f"{failed} voxels in or beside it have no value; its numbers are of the others"
+            notes.append(("W_VOXELS_FAILED", text))
+        for code, text in notes:
+            findings.append(Finding(code, Severity.WARNING, region.name, f"{region.name}: {text}."))
+        row = by_id[region.id]
+        row["note"] = "; ".join(n for n in (row.get("note", ""), *(t for _, t in notes)) if n)
+    return findings
 
 
 def segment_mr(
@@ -238,6 +296,7 @@ def segment_mr(
         )
         rows.append({**row, **_measured(values, grid, mask), "id": number, "note": doubt})
     found = LesionSet(labels, grid, tuple(regions), "click")
+    findings += _told(np.isfinite(values), found, rows)
     return SingleRegions(found, tuple(rows), tuple(findings))
 
 

@@ -202,3 +202,21 @@ def test_time_points(tmp_path: Path) -> None:
         with pytest.raises(ConfigError) as caught:
             parse_study_file(wrong)
         assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[masks]\npath = "a.nii.gz"\n', "'masks' is a list"),
+        ('masks = "a.nii.gz"\n', "'masks' is a list"),
+        ('[[masks]]\npath = "a.nii.gz"\nnames = "lesion-1"\n', "is a table of label numbers"),
+        ('[[masks]]\npath = "a.nii.gz"\nnames = {1 = "a", 2 = "a"}\n', "to several labels"),
+        ("roles = 5\n", "'roles' is a section"),
+    ],
+)
+def test_masks_that_would_be_left_out_in_silence(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "a.nii.gz").write_bytes(b"")
+    with pytest.raises(ConfigError) as caught:
+        read_study_file(write(tmp_path, text))
+    assert caught.value.code == "E_STUDY_FILE"
+    assert words in str(caught.value)

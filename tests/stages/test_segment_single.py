@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -126,3 +127,31 @@ def test_mr_needs_a_seed_and_the_click_methods(scene, monkeypatch):
     with pytest.raises(EngineUnavailable) as absent:
         segment_mr(np.ones(scene.shape), scene.grid("pre"), [(3, 6, 7)])
     assert absent.value.code == "E_SEG_CLICK"
+
+
+def test_what_is_missing_of_a_region_is_told(pet, suvbw):
+    whole = segment_pet(suvbw, pet, SegmentConfig(), seeds=((6, 14, 10),))
+    assert whole.rows[0]["note"] == ""
+    # The hottest voxels of the box (4:8, 12:17, 8:13) failed: maximum and peak are of the rest.
+    valid = suvbw.valid.copy()
+    valid[5, 13:15, 10] = False
+    holed = replace(suvbw, values=np.where(valid, suvbw.values, np.nan), valid=valid)
+    made = segment_pet(holed, pet, SegmentConfig(), seeds=((6, 14, 10),))
+    assert "2 voxels in or beside it have no value" in made.rows[0]["note"]
+    assert [f.code for f in made.findings] == ["W_VOXELS_FAILED"]
+
+
+def test_a_region_at_the_edge_and_in_one_slice_is_told(scene):
+    grid = scene.grid("1", shape=(1, 24, 24))
+    values = np.full((1, 24, 24), 10.0, dtype=np.float32)
+    values[0, 9:15, 9:15] = 100.0
+    made = segment_mr(values, grid, ((0, 12, 12),))
+    assert {f.code for f in made.findings} == {"W_REGION_CUT", "W_REGION_FLAT"}
+    assert "single slice" in made.rows[0]["note"]
+
+
+def test_a_constant_map_is_refused(pet, suvbw):
+    flat = replace(suvbw, values=np.full_like(suvbw.values, 3.0), valid=np.ones_like(suvbw.valid))
+    with pytest.raises(InputError) as caught:
+        segment_pet(flat, pet, SegmentConfig())
+    assert caught.value.code == "E_CONSTANT"

@@ -41,7 +41,7 @@ from eprimg.engines.sitk_bridge import (
     to_sitk,
     to_sitk_transform,
 )
-from eprimg.errors import EngineError
+from eprimg.errors import EngineError, InputError
 from eprimg.model.manual_help import MetricMask
 from eprimg.model.transform import Transform
 from eprimg.model.volume import Volume
@@ -52,6 +52,9 @@ FloatArray = npt.NDArray[np.float64]
 
 _SECOND_SIGMA = 2.0
 """The second estimate sees the last level twice as smooth, at other sample points."""
+
+_ROUNDED = 1e-3
+"""Matrices in text files have four decimals or more; a true scale is far above this."""
 
 
 class SimpleITKRigid:
@@ -245,7 +248,8 @@ class _Search:
     def begin(self, start: str | Transform) -> tuple[FloatArray, str, FloatArray]:
         """Return a start, its name, and the place from which the search goes on."""
         if isinstance(start, Transform):
-            return np.array(start.matrix), "given", np.array(start.matrix)
+            matrix = _rigid(np.array(start.matrix))
+            return matrix, "given", matrix
         if start == "best":
             return self.best_start()
         candidates = self.candidates()
@@ -426,3 +430,20 @@ def _shift(vector_mm: npt.ArrayLike) -> FloatArray:
 
 def _inverse(matrix: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+
+
+def _rigid(matrix: FloatArray) -> FloatArray:
+    """Take rounding of a file out of a rigid matrix; what scales, shears or mirrors is refused."""
+    left, sizes, right = np.linalg.svd(matrix[:3, :3])
+    turned = left @ right
+    if np.abs(sizes - 1.0).max() > _ROUNDED or np.linalg.det(turned) < 0.0:
+        raise InputError(
+            "a rigid search begins with a rigid transform, and this one scales, shears or mirrors",
+            code="E_TRANSFORM_FILE",
+            where="start",
+            value=[round(float(s), 4) for s in sizes],
+            action="give a rigid transform as the start, or begin with identity or best",
+        )
+    rigid = matrix.copy()
+    rigid[:3, :3] = turned
+    return rigid
