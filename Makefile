@@ -127,6 +127,7 @@ validate: $(VENV)/installed-bench
 	$(BIN)/python -m tests.validation.suv_page
 	$(BIN)/python -m tests.validation.click_page
 	$(BIN)/python -m tests.validation.contours_page
+	$(BIN)/python -m tests.validation.carry_page
 	$(BIN)/python -m tests.validation.real_pet_mr_page
 	$(BIN)/python -m tests.validation.registration_page
 	$(BIN)/python -m tests.validation.registration_bent_page

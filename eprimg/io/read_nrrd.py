@@ -21,6 +21,7 @@ import numpy.typing as npt
 from eprimg.errors import InputError
 from eprimg.io.bridge import grid_from_nrrd, volume_array
 from eprimg.io.read_seg import absent_labels, doubtful_names
+from eprimg.io.region_choice import RegionChoice
 from eprimg.io.region_layers import RegionMask, in_layers
 from eprimg.io.region_names import region_from_name
 from eprimg.model.case import Finding, Severity, StageResult
@@ -65,6 +66,7 @@ def read_nrrd_regions(
     *,
     names: Mapping[int, str] | None = None,
     frame_of_reference: str | None = None,
+    choice: RegionChoice | None = None,
 ) -> StageResult[tuple[LesionSet, ...]]:
     """Read the regions of an NRRD label volume.
 
@@ -76,6 +78,8 @@ def read_nrrd_regions(
         Label -> name, instead of that of the file.
     frame_of_reference : str, optional
         Frame of reference in which it lies; minted from the geometry when left out.
+    choice : RegionChoice, optional
+        Segments that are wanted, by name or label value, and their role.
 
     Returns
     -------
@@ -87,7 +91,7 @@ def read_nrrd_regions(
     ------
     EprimgError
         ``E_NRRD`` for what is not such a file, ``E_SEG_LABELS`` for values that are not whole
-        numbers from 0 to 65535, ``E_SEG_EMPTY``, ``E_GEOM_SHEAR``.
+        numbers from 0 to 65535, ``E_SEG_EMPTY``, ``E_GEOM_SHEAR``, ``E_MASK_ROI``.
     """
     path = Path(path)
     fields, keys, place = _header(path)
@@ -133,6 +137,14 @@ def read_nrrd_regions(
         if not name:
             unnamed.append(label)
         by_place[key] = region_from_name(label, name or f"lesion-{label}")
+    choice = choice or RegionChoice()
+    wanted = choice.numbers({by_place[key].id: by_place[key].name for key in present}, path.name)
+    if wanted is not None:
+        present = [key for key in present if by_place[key].id in wanted]
+        by_place = {key: by_place[key] for key in present}
+        named = {n: name for n, name in named.items() if n in wanted}
+        unnamed = []
+    by_place = {key: choice.apply(region) for key, region in by_place.items()}
     if unnamed:
         text = (
             f"labels {', '.join(map(str, unnamed[:12]))} have no name; they are taken as lesions. "

@@ -17,6 +17,7 @@ from eprimg.io.read_nifti import read_nifti_labels
 from eprimg.io.read_nrrd import read_nrrd_regions
 from eprimg.io.read_rtstruct import SeriesGrid, read_rtstruct
 from eprimg.io.read_seg import absent_labels, doubtful_names, read_seg
+from eprimg.io.region_choice import RegionChoice
 from eprimg.io.region_names import region_from_name, region_from_record
 from eprimg.io.rtstruct_file import RT_STRUCTURE_SET
 from eprimg.io.sidecar import nifti_stem, read_side_car
@@ -78,7 +79,8 @@ def read_regions(
                 "the others by name in study.toml",
             )
         )
-    result = _read_file(path, _checked_names(names, path.name), frame_of_reference, (), None)
+    known = _checked_names(names, path.name)
+    result = _read_file(path, known, frame_of_reference, (), None, RegionChoice())
     if len(result.value) > 1:
         shared = next(f.text for f in result.findings if f.code == "W_SEG_OVERLAP")
         raise InputError(
@@ -97,6 +99,7 @@ def read_region_sets(
     names: Mapping[int, str] | Mapping[str, str] | None = None,
     frame_of_reference: str | None = None,
     config: ReadConfig | None = None,
+    choice: RegionChoice | None = None,
 ) -> StageResult[tuple[LesionSet, ...]]:
     """Read all regions of a mask: as many label volumes as are needed to lose none.
 
@@ -113,6 +116,9 @@ def read_region_sets(
         Frame of reference in which a NIfTI or NRRD mask lies, when its side-car does not say.
     config : ReadConfig, optional
         Threshold of fractional segmentations, and what to do about gaps between contours.
+    choice : RegionChoice, optional
+        Regions of the file that are wanted, and their role; all of them, as their names say, when
+        left out.
 
     Returns
     -------
@@ -122,18 +128,28 @@ def read_region_sets(
     Raises
     ------
     EprimgError
-        E_EMPTY, E_SEG_EMPTY, E_SEG_LABELS, E_SEG_READ, E_FOR, E_NII_..., E_NRRD, E_RT_...
+        E_EMPTY, E_SEG_EMPTY, E_SEG_LABELS, E_SEG_READ, E_FOR, E_NII_..., E_NRRD, E_RT_...;
+        E_MASK_ROI for a region that the file does not have.
     """
+    choice = choice or RegionChoice()
     entry = path_or_entry if isinstance(path_or_entry, SeriesEntry) else None
     paths = list(entry.paths) if entry is not None else _files(Path(str(path_or_entry)))
     if not paths:
         where = entry.key if entry is not None else Path(str(path_or_entry)).name
         raise InputError("there is no file to read regions from", code="E_EMPTY", where=where)
+    if choice.rois and len(paths) > 1:
+        raise InputError(
+            f"rois choose regions of one file, and there are {len(paths)}",
+            code="E_MASK_ROI",
+            where="masks.rois",
+            action="name the file, one [[masks]] for each",
+        )
     sets: list[LesionSet] = []
     findings: list[Finding] = []
     for path in paths:
         known = _checked_names(names, path.name)
-        result = _read_file(path, known, frame_of_reference, series, config or ReadConfig())
+        config = config or ReadConfig()
+        result = _read_file(path, known, frame_of_reference, series, config, choice)
         sets += result.value
         findings += result.findings
     for each in sets:
@@ -154,17 +170,24 @@ def _read_file(
     frame: str | None,
     series: Sequence[SeriesGrid],
     config: ReadConfig | None,
+    choice: RegionChoice,
 ) -> StageResult[tuple[LesionSet, ...]]:
     if path.name.lower().endswith((".nii", ".nii.gz")):
-        one = _from_nifti(path, names, frame)
+        one = _from_nifti(path, names, frame, choice)
         return StageResult((one.value,), one.findings)
     if is_nrrd(path):
-        return read_nrrd_regions(path, names=names, frame_of_reference=frame)
+        return read_nrrd_regions(path, names=names, frame_of_reference=frame, choice=choice)
     if _is_structure_set(path):
         fill = config is not None and config.contour_gaps == "interpolate"
-        return read_rtstruct(path, series=series, names=names, fill_gaps=fill)
+        return read_rtstruct(path, series=series, names=names, fill_gaps=fill, choice=choice)
     threshold = config.fractional_threshold if config is not None else None
-    return read_seg(path, names=names, frame_of_reference=frame, fractional_threshold=threshold)
+    return read_seg(
+        path,
+        names=names,
+        frame_of_reference=frame,
+        fractional_threshold=threshold,
+        choice=choice,
+    )
 
 
 def _is_structure_set(path: Path) -> bool:
@@ -234,7 +257,7 @@ def _side_car_regions(path: Path) -> tuple[dict[int, Region], str | None]:
 
 
 def _from_nifti(
-    path: Path, names: dict[int, str], frame_of_reference: str | None
+    path: Path, names: dict[int, str], frame_of_reference: str | None, choice: RegionChoice
 ) -> StageResult[LesionSet]:
     known, own_frame = _side_car_regions(path)
     if frame_of_reference and own_frame and frame_of_reference != own_frame:
@@ -276,7 +299,13 @@ def _from_nifti(
                     "lesions. Give names in a side-car or in study.toml",
                 )
             )
-    findings += absent_labels({n: r.name for n, r in known.items()}, present, path.name)
-    regions = tuple(known[n] for n in present)
+    wanted = choice.numbers({n: known[n].name for n in present}, path.name)
+    if wanted is not None:
+        present = [n for n in present if n in wanted]
+        labels = np.where(np.isin(labels, present), labels, 0).astype(labels.dtype)
+        findings = []
+    else:
+        findings += absent_labels({n: r.name for n, r in known.items()}, present, path.name)
+    regions = tuple(choice.apply(known[n]) for n in present)
     findings += doubtful_names(list(regions), path.name)
     return StageResult(LesionSet(labels, grid, regions, origin=path.name), tuple(findings))

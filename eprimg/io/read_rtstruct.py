@@ -9,6 +9,7 @@ from pathlib import Path
 
 from eprimg.errors import EprimgError, GeometryError, InputError, raise_faults
 from eprimg.io.read_seg import doubtful_names
+from eprimg.io.region_choice import RegionChoice
 from eprimg.io.region_layers import RegionMask, in_layers
 from eprimg.io.region_names import region_from_name
 from eprimg.io.rtstruct_file import Outline, StructureSet, read_structure_set
@@ -62,6 +63,7 @@ def read_rtstruct(
     series: Sequence[SeriesGrid],
     names: Mapping[int, str] | None = None,
     fill_gaps: bool = False,
+    choice: RegionChoice | None = None,
 ) -> StageResult[tuple[LesionSet, ...]]:
     """Read the regions of a DICOM RT structure set as labels.
 
@@ -78,6 +80,9 @@ def read_rtstruct(
     fill_gaps : bool
         Fill slices without a contour, between others, by shape-based interpolation.  By default
         they stay empty.  Both is told.
+    choice : RegionChoice, optional
+        Regions that are wanted, by the name or the number of the ROI, and their role.  Only these
+        are looked at, whatever their type is.
 
     Returns
     -------
@@ -90,7 +95,8 @@ def read_rtstruct(
     EprimgError
         ``E_RT_READ``; ``E_RT_GRID`` without a series; when no region is left, the reasons:
         ``E_FOR``, ``E_RT_CONTOUR``, ``E_RT_PLANE``, ``E_RT_GAP``, ``E_SEG_EMPTY``.  While other
-        regions can be used, these become findings.
+        regions can be used, these become findings, but not for regions that were chosen.
+        ``E_MASK_ROI`` for a choice that the file does not have.
 
     Notes
     -----
@@ -111,13 +117,23 @@ def read_rtstruct(
     findings: list[Finding] = []
     faults: list[EprimgError] = []
     asked = dict(names or {})
+    choice = choice or RegionChoice()
+    wanted = choice.numbers({o.number: o.name for o in found.outlines}, path.name)
     ids = _ids(found, path.name, findings)
     masks: dict[str, list[RegionMask]] = {}
     outlined: dict[str, dict[str, float]] = {}
-    for outline in _chosen(found, asked, path.name, findings):
+    outlines = (
+        _chosen(found, asked, path.name, findings)
+        if wanted is None
+        else [o for o in found.outlines if o.number in wanted]
+    )
+    for outline in outlines:
         where = f"{outline.name} in {path.name}"
         try:
-            region = _region(outline, ids[outline.number], asked.get(outline.number, ""))
+            if wanted is not None and not outline.contours:
+                raise InputError("the region has no contour", code="E_SEG_EMPTY", where=where)
+            name = asked.get(outline.number, "")
+            region = choice.apply(_region(outline, ids[outline.number], name))
             target, own = _target(outline, found, series, where)
             raise_faults(outline.faults)
             voxels = rasterise(
@@ -134,7 +150,7 @@ def read_rtstruct(
             continue
         masks.setdefault(target.key, []).append(RegionMask(region, voxels.voxels, voxels.corner))
         outlined.setdefault(target.key, {})[str(region.id)] = round(voxels.outlined_ml, 4)
-    if not masks:
+    if not masks or (wanted is not None and faults):
         _nothing_left(faults, path.name)
     findings += [
         Finding.from_error(fault) for error in faults for fault in error.faults or (error,)
@@ -143,8 +159,9 @@ def read_rtstruct(
     colours = {str(ids[o.number]): list(o.colour) for o in found.outlines if o.colour}
     for key, of_series in masks.items():
         target = next(s for s in series if s.key == key)
+        part = "" if wanted is None else f" ({', '.join(o.name for o in outlines)})"
         settings = {
-            path.name: {
+            f"{path.name}{part}": {
                 "rule": "voxels at least half inside the contours",
                 "gaps": "interpolated" if fill_gaps else "left empty",
                 "drawn_on": key,

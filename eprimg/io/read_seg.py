@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from eprimg.errors import EprimgError, GeometryError, InputError, raise_faults
 from eprimg.io.bridge import with_rising_slices
+from eprimg.io.region_choice import RegionChoice
 from eprimg.io.region_layers import RegionMask, in_layers
 from eprimg.io.region_names import region_from_name
 from eprimg.model.case import Finding, Severity, StageResult
@@ -32,6 +33,7 @@ def read_seg(
     names: Mapping[int, str] | None = None,
     frame_of_reference: str | None = None,
     fractional_threshold: float | None = None,
+    choice: RegionChoice | None = None,
 ) -> StageResult[tuple[LesionSet, ...]]:
     """Read the regions of a DICOM segmentation on the grid that it was drawn on.
 
@@ -46,6 +48,8 @@ def read_seg(
     fractional_threshold : float, optional
         Voxels of a fractional segmentation with at least this value belong to a region (0 to 1);
         refused when left out.
+    choice : RegionChoice, optional
+        Segments that are wanted, by label or number, and their role.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def read_seg(
     Raises
     ------
     EprimgError
-        E_SEG_READ, E_SEG_FRACTIONAL, E_SEG_EMPTY, E_FOR.
+        E_SEG_READ, E_SEG_FRACTIONAL, E_SEG_EMPTY, E_FOR, E_MASK_ROI.
     """
     import highdicom as hd
 
@@ -116,7 +120,14 @@ def read_seg(
         )
         findings.append(Finding("W_SEG_FRACTIONAL", Severity.WARNING, path.name, text))
     numbers = sorted({int(n) for n in seg.segment_numbers if int(n) > 0})
-    regions = {n: _region(seg, n, (names or {}).get(n, "")) for n in numbers}
+    choice = choice or RegionChoice()
+    own = {n: str(seg.get_segment_description(n).segment_label or f"segment-{n}") for n in numbers}
+    wanted = choice.numbers(own, path.name)
+    regions = {
+        n: choice.apply(_region(seg, n, (names or {}).get(n, "")))
+        for n in numbers
+        if wanted is None or n in wanted
+    }
     masks, grid = _masks(seg, kind, regions, frame, fractional_threshold, path)
     if not masks:
         raise InputError(
@@ -129,7 +140,7 @@ def read_seg(
     present = [m.region.id for m in masks]
     findings += shared
     known = {n: r.name for n, r in regions.items()}
-    known |= {n: name for n, name in (names or {}).items() if n not in known}
+    known |= {n: name for n, name in (names or {}).items() if n not in own}
     findings += absent_labels(known, present, path.name)
     findings += doubtful_names([m.region for m in masks], path.name)
     return StageResult(sets, tuple(findings))

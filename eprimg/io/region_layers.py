@@ -109,8 +109,7 @@ def in_layers(
     more = f" and {len(shared) - _NAMED_PAIRS} more" if len(shared) > _NAMED_PAIRS else ""
     text = (
         f"Regions share voxels: {', '.join(shared[:_NAMED_PAIRS])}{more}. They were read into "
-        f"{len(sets)} label volumes, so that nothing was lost in reading. Where they meet on the "
-        "reference grid, each voxel goes to one of them: a lesion wins over an organ, of two "
-        "lesions the first one keeps it."
+        f"{len(sets)} label volumes, so that nothing was lost. Each lesion is measured on all of "
+        "its voxels; an organ loses those of a lesion."
     )
     return sets, (Finding("W_SEG_OVERLAP", Severity.WARNING, origin, text),)

@@ -26,6 +26,7 @@ from eprimg.io.saved_records import (
     read_set,
     region_record,
     scheme_record,
+    shared_record,
     study_file_from_record,
     study_file_record,
     write_set,
@@ -118,6 +119,8 @@ class SavedCase:
             if each is not None:
                 digest.update(f"{name} {[region_record(r) for r in each.regions]}".encode())
                 digest.update(np.asarray(each.labels, dtype=np.int32).tobytes())
+                if each.shared:
+                    digest.update(repr(shared_record(each)).encode())
         return digest.hexdigest()
 
 

@@ -140,6 +140,7 @@ def _read_masks(
                 names=mask.names or None,
                 frame_of_reference=frame,
                 config=config.read,
+                choice=mask.choice,
             )
             sets += result.value
             findings += result.findings

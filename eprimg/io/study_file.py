@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from eprimg.errors import ConfigError, raise_faults
-from eprimg.io._study_file_masks import MaskEntry, read_masks
 from eprimg.io._study_file_points import read_time_points, with_instants
 from eprimg.io.study_clicks import click_content, parse_clicks
 from eprimg.io.study_file_help import HelpEntries, parse_help
 from eprimg.io.study_file_maps import MapEntry, parse_map_entries
+from eprimg.io.study_file_masks import MaskEntry, parse_masks
 from eprimg.model.study import Click, Role
 
 __all__ = ["MaskEntry", "StudyFile", "merge_study_files", "parse_study_file", "read_study_file"]
@@ -112,7 +112,7 @@ class StudyFile:
         record |= {f"agent.{k}": v for k, v in self.agent.items()}
         record |= {f"primary.{k}": v for k, v in self.primary.items()}
         record |= {f"instants.{k}": v for k, v in self.instants.items()}
-        record |= {f"masks.{n}": m.path.name for n, m in enumerate(self.masks, start=1)}
+        record |= {f"masks.{n}": m.words() for n, m in enumerate(self.masks, start=1)}
         record |= {f"maps.{m.key}": m.path.name for m in self.maps}
         record |= {f"clicks.{n}": click_content(c) for n, c in enumerate(self.clicks, start=1)}
         return record | self.help.overrides()
@@ -136,12 +136,7 @@ class StudyFile:
             "agent": dict(self.agent),
             "primary": dict(self.primary),
             "instants": dict(self.instants),
-            "masks": [
-                {"path": str(m.path)}
-                | ({"on": m.on} if m.on else {})
-                | ({"names": dict(m.names)} if m.names else {})
-                for m in self.masks
-            ],
+            "masks": [m.to_content() for m in self.masks],
             "maps": [m.to_content() for m in self.maps],
             "clicks": [click_content(c) for c in self.clicks],
             **self.help.to_content(),
@@ -300,7 +295,7 @@ def parse_study_file(
     _check_iron(content.get("agent"), source, faults)
     roles = _roles(content.get("roles", {}), source, faults)
     primary, instants = read_time_points(content, source, faults)
-    masks = read_masks(content.get("masks", []), folder, source, faults)
+    masks = parse_masks(content.get("masks", []), folder, source, faults)
     maps = parse_map_entries(content.get("maps", []), folder, source, faults)
     clicks = parse_clicks(content.get("clicks", []), source, faults)
     help_ = parse_help(content, folder, source, faults)

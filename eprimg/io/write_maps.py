@@ -217,6 +217,18 @@ def write_labels(lesions: LesionSet, path: Path, names_path: Path) -> None:
                 for r in lesions.regions
             },
             **({"Settings": made_with} if made_with else {}),
+            **({"Shared": _shared_counts(lesions)} if lesions.shared else {}),
         },
         names_path,
     )
+
+
+def _shared_counts(lesions: LesionSet) -> list[dict[str, object]]:
+    """Say how many voxels of a lesion the label volume shows as another one."""
+    ml = lesions.grid.voxel_volume_ml
+    counts = [(s.id, s.owner, int(s.now(lesions.labels).sum())) for s in lesions.shared]
+    return [
+        {"region": own, "shown_as": owner, "voxels": n, "volume_ml": round(n * ml, 4)}
+        for own, owner, n in counts
+        if n
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,12 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["Bend", "level", "moved_distance", "output_box", "signed_distance", "slices"]
+__all__ = [
+    "Bend",
+    "level",
+    "moved_distance",
+    "output_box",
+    "put_nearest",
+    "signed_distance",
+    "slices",
+]
 
 _I = TypeVar("_I", bound=np.integer)
 
 # Signed distance outside the box of a label.
 _FAR_MM = -1e9
+_BETWEEN = 1e-6
+"""Part of a voxel: what lies closer to the middle between two goes up, however it was rounded."""
 
 
 class Bend(NamedTuple):
@@ -80,13 +90,10 @@ def moved_distance(
     return moved, float(stretch[inside].mean()) if inside.any() else share
 
 
-def signed_distance(
-    labels: NDArray[_I], label: int, box: tuple[slice, ...], spacing: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """Signed distance in mm of one label in its box with a margin of two voxels."""
-    shape = tuple(b.stop - b.start + 4 for b in box)
-    inside = np.zeros(shape, dtype=np.bool_)
-    inside[2:-2, 2:-2, 2:-2] = labels[box] == label
+def signed_distance(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Signed distance in mm of a mask, with a margin of two voxels around it."""
+    inside = np.zeros(tuple(n + 4 for n in mask.shape), dtype=np.bool_)
+    inside[2:-2, 2:-2, 2:-2] = mask
     signed: NDArray[np.float32] = ndimage.distance_transform_edt(inside, sampling=spacing).astype(
         np.float32
     )
@@ -104,6 +111,46 @@ def output_box(
     mapped = corners @ inverse[:3, :3].T + inverse[:3, 3]
     low = np.floor(mapped.min(axis=0)).astype(np.int64)
     return low, np.ceil(mapped.max(axis=0)).astype(np.int64) + 1
+
+
+def put_nearest(
+    result: NDArray[_I],
+    labels: NDArray[_I],
+    boxes: Mapping[int, tuple[slice, ...]],
+    matrix: NDArray[np.float64],
+    inverse: NDArray[np.float64],
+    first: NDArray[np.int64],
+    bend: Bend | None,
+) -> None:
+    """Fill a window of the output, which begins at `first`, from the input voxels it falls into."""
+    ends = [output_box(box, inverse, bend) for box in boxes.values()]
+    if not ends:
+        return
+    start = np.maximum(np.min([low for low, _ in ends], axis=0), first)
+    stop = np.minimum(np.max([high for _, high in ends], axis=0), first + result.shape)
+    if np.any(start >= stop):
+        return
+    wanted = np.zeros(max(int(labels.max()), *boxes) + 1, dtype=labels.dtype)
+    wanted[list(boxes)] = list(boxes)
+    j, i = np.arange(start[1], stop[1])[:, None], np.arange(start[2], stop[2])[None, :]
+    # Sums in this order give the same place in every window.
+    rows = [matrix[a, 1] * j + matrix[a, 2] * i for a in range(3)]
+    there = slices(start - first, stop - first)[1:]
+    for k in range(int(start[0]), int(stop[0])):
+        shifts = None
+        if bend is not None:
+            shifts = bend.shifts((k, *start[1:].tolist()), (k + 1, *stop[1:].tolist()))[0]
+        index = []
+        inside = np.ones(rows[0].shape, dtype=np.bool_)
+        for a in range(3):
+            place = rows[a] + (matrix[a, 0] * k + matrix[a, 3])
+            if shifts is not None:
+                place += shifts[..., a]
+            nearest = np.floor(place + (0.5 + _BETWEEN)).astype(np.intp)
+            inside &= (nearest >= 0) & (nearest < labels.shape[a])
+            index.append(nearest)
+        found = wanted[labels[tuple(each[inside] for each in index)]]
+        result[k - first[0]][there][inside] = found
 
 
 def level(distance: NDArray[np.float32], wanted: float, largest_step_mm: float) -> float:

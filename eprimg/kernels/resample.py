@@ -22,6 +22,7 @@ from eprimg.kernels._resample_boxes import (
     level,
     moved_distance,
     output_box,
+    put_nearest,
     signed_distance,
     slices,
 )
@@ -191,6 +192,7 @@ def resample_labels(
     boxes: Mapping[int, tuple[slice, ...]] | None = None,
     window: tuple[slice, ...] | None = None,
     bend: Bend | None = None,
+    masks: Mapping[int, NDArray[np.bool_]] | None = None,
 ) -> NDArray[_I]:
     """Bring labels to another grid.
 
@@ -216,7 +218,10 @@ def resample_labels(
         Part of the output that is wanted; the values are those of the whole output there.  The
         whole when left out.
     bend : Bend, optional
-        What a deformable transform adds to the matrix; with "signed-distance" only.
+        What a deformable transform adds to the matrix.
+    masks : Mapping of int to ndarray of bool, optional
+        Voxels of a label within its box of ``boxes``, where they are not those that carry its
+        number because labels overlap; with "signed-distance" only.
 
     Returns
     -------
@@ -266,26 +271,13 @@ def resample_labels(
             value=str(labels.dtype),
             action="Use 0 for background and positive numbers for regions.",
         )
-    if method == "nearest" and boxes is None and window is None and bend is None:
-        # grid-constant: a voxel reaches half a voxel beyond its centre, also at the border.
-        nearest: NDArray[_I] = ndimage.affine_transform(
-            labels,
-            matrix,
-            output_shape=shape,
-            order=0,
-            mode="grid-constant",
-            cval=0.0,
-            output=labels.dtype,
-            prefilter=False,
-        )
-        return nearest
-    if method != "signed-distance":
+    if method not in ("signed-distance", "nearest"):
         raise InputError(
-            "The method must be signed-distance, or nearest for all labels at once and unbent.",
+            "The method must be signed-distance or nearest.",
             code="E_ARGUMENT",
             where="method",
             value=method,
-            action="Use signed-distance for lesions.",
+            action="Use signed-distance for lesions, nearest for organs that fill space.",
         )
     part = window or tuple(slice(0, n) for n in shape)
     first = np.asarray([w.start for w in part])
@@ -293,14 +285,17 @@ def resample_labels(
     result: NDArray[_I] = np.zeros(tuple(end - first), dtype=labels.dtype)
     if labels.size == 0 or 0 in result.shape or (boxes is None and int(labels.max()) == 0):
         return result
-    # Untouched pages of these two are never allocated.
-    best = np.zeros(result.shape, dtype=np.float32)
-    seam: NDArray[_I] = np.zeros(result.shape, dtype=labels.dtype)
-    inverse = np.linalg.inv(matrix).astype(np.float64)
-    eps = np.float32(_TIE * float(spacing.min()))
     if boxes is None:
         found = enumerate(ndimage.find_objects(labels), start=1)
         boxes = {label: box for label, box in found if box is not None}
+    inverse = np.linalg.inv(matrix).astype(np.float64)
+    if method == "nearest":
+        put_nearest(result, labels, boxes, matrix, inverse, first, bend)
+        return result
+    # Untouched pages of these two are never allocated.
+    best = np.zeros(result.shape, dtype=np.float32)
+    seam: NDArray[_I] = np.zeros(result.shape, dtype=labels.dtype)
+    eps = np.float32(_TIE * float(spacing.min()))
     for label, box in sorted(boxes.items()):
         low, high = output_box(box, inverse, bend)
         start, stop = np.maximum(low, first), np.minimum(high, end)
@@ -309,7 +304,8 @@ def resample_labels(
         if not keep_volume:
             # The same in every window: rounding depends on where the interpolation starts.
             low, high = np.maximum(low, 0), np.minimum(high, shape)
-        distance = signed_distance(labels, label, box, spacing)
+        own = (masks or {}).get(label)
+        distance = signed_distance(labels[box] == label if own is None else own, spacing)
         local = matrix.copy()
         local[:3, 3] += matrix[:3, :3] @ low - np.asarray([b.start - 2 for b in box])
         moved, shrinks = moved_distance(distance, local, low, high, bend)

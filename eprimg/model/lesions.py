@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -27,6 +27,7 @@ __all__ = [
     "Region",
     "RegionRole",
     "RegionSource",
+    "SharedVoxels",
 ]
 
 BELOW_RESOLUTION = "below the resolution of the PET"
@@ -229,6 +230,51 @@ class MatchedLesions:
 
 
 @dataclass(frozen=True, eq=False, slots=True)
+class SharedVoxels:
+    """Voxels of a lesion that the label volume shows as another lesion.
+
+    Parameters
+    ----------
+    id : int
+        Region that they belong to as well.
+    owner : int
+        Region whose label the voxels carry.  Where an edit gave a voxel to anything else, it is
+        shared no more.
+    corner : tuple of int
+        Index of the first voxel of ``voxels`` in the grid.
+    voxels : ndarray of bool, shape (k, j, i)
+        True where shared.
+    """
+
+    id: int
+    owner: int
+    corner: tuple[int, int, int]
+    voxels: npt.NDArray[np.bool_]
+
+    @property
+    def place(self) -> tuple[slice, slice, slice]:
+        """The part of the grid."""
+        k, j, i = (slice(c, c + n) for c, n in zip(self.corner, self.voxels.shape, strict=True))
+        return k, j, i
+
+    def now(self, labels: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+        """Tell which of the voxels are shared still.
+
+        Parameters
+        ----------
+        labels : ndarray of integer, shape of the grid
+            The label volume, as it may have been edited.
+
+        Returns
+        -------
+        ndarray of bool, shape of ``voxels``
+            True where the label is the owner's.
+        """
+        shown: npt.NDArray[np.bool_] = labels[self.place] == self.owner
+        return self.voxels & shown
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class LesionSet:
     """Label volume with its regions.
 
@@ -244,6 +290,8 @@ class LesionSet:
         File or engine that made it.
     settings : Mapping
         Settings of the engine, if any.
+    shared : tuple of SharedVoxels
+        Where lesions overlap: what a lesion holds beside the voxels that carry its label.
     """
 
     labels: npt.NDArray[Any]
@@ -251,6 +299,7 @@ class LesionSet:
     regions: tuple[Region, ...]
     origin: str = ""
     settings: Mapping[str, object] = field(default_factory=dict)
+    shared: tuple[SharedVoxels, ...] = ()
 
     def __post_init__(self) -> None:
         """Check shape, ids and label values."""
@@ -267,6 +316,16 @@ class LesionSet:
         ids = [r.id for r in self.regions]
         if len(set(ids)) != len(ids) or any(i < 1 for i in ids):
             raise InputError("region ids are unique and positive", code="E_SEG_LABELS", value=ids)
+        for each in self.shared:
+            ends = [part.stop for part in each.place]
+            if min(each.corner) < 0 or any(
+                e > n for e, n in zip(ends, self.grid.shape, strict=True)
+            ):
+                raise GeometryError(
+                    "shared voxels lie outside of the grid of the labels",
+                    code="E_GEOM_MATRIX",
+                    value=(each.corner, each.voxels.shape, self.grid.shape),
+                )
         object.__setattr__(self, "labels", read_only(self.labels))
 
     def with_regions(self, regions: tuple[Region, ...]) -> LesionSet:
@@ -283,6 +342,47 @@ class LesionSet:
             The new set.
         """
         return replace(self, regions=regions)
+
+    def shared_by(self, id: int) -> tuple[SharedVoxels, ...]:
+        """Return what a lesion shares now: an edit, or another role, may have ended it.
+
+        Parameters
+        ----------
+        id : int
+            Region id.
+
+        Returns
+        -------
+        tuple of SharedVoxels
+            Some of `shared`, with at least one voxel each.
+        """
+        lesions = {r.id for r in self.lesions}
+        return tuple(
+            s
+            for s in self.shared
+            if s.id == id and {s.id, s.owner} <= lesions and s.now(self.labels).any()
+        )
+
+    def labels_without(self, ids: Collection[int]) -> npt.NDArray[Any]:
+        """Return the labels without some regions.
+
+        Parameters
+        ----------
+        ids : collection of int
+            Regions that go.
+
+        Returns
+        -------
+        ndarray of integer, shape (k, j, i)
+            0 where they were; what one of them showed of another lesion carries that one's label.
+        """
+        labels = np.where(np.isin(self.labels, list(ids)), 0, self.labels)
+        here = {r.id for r in self.lesions} - set(ids)
+        for each in self.shared:
+            if each.owner in ids and each.id in here:
+                free = each.now(self.labels) & (labels[each.place] == 0)
+                labels[each.place][free] = each.id
+        return labels
 
     @property
     def lesions(self) -> tuple[Region, ...]:

@@ -71,10 +71,21 @@ def lesion_places(lesions: LesionSet) -> dict[int, LesionPlace]:
     places = {}
     for region in lesions.lesions:
         box = boxes[region.id - 1] if region.id <= len(boxes) else None
-        if box is None:
+        shared = lesions.shared_by(region.id)
+        around = [s.place for s in shared] + ([] if box is None else [box])
+        if not around:
             continue
-        # The padding lets the outline close at the edge of the field of view.
+        box = tuple(
+            slice(min(b[a].start for b in around), max(b[a].stop for b in around)) for a in range(3)
+        )
         inner = (lesions.labels[box] == region.id).astype(np.uint8)
+        for each in shared:
+            there = tuple(
+                slice(p.start - b.start, p.stop - b.start)
+                for p, b in zip(each.place, box, strict=True)
+            )
+            inner[there] |= each.now(lesions.labels)
+        # The padding lets the outline close at the edge of the field of view.
         mask = np.pad(inner, 1)
         start = np.array([s.start - 1 for s in box])
         affine = np.array(lesions.grid.affine)

@@ -62,6 +62,10 @@ def affected_regions(before: LesionSet, after: LesionSet, config: Config) -> fro
     earlier = label_boxes(before.labels, largest) if edited else {}
     shape = after.grid.shape
     found = set(edited)
+    # Lesions that overlap hold voxels under each other's label.
+    for each in (*before.shared, *after.shared):
+        if {each.id, each.owner} & edited:
+            found |= {each.id, each.owner}
     # Lesions that blur into each other are corrected together.
     blur_mm = partial_volume_reach_mm(config.partial_volume)
 

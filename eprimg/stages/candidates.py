@@ -14,7 +14,7 @@ from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Series
 from eprimg.model.transform import Transform
 from eprimg.registry import load_engine
-from eprimg.stages.carry import carry_labels
+from eprimg.stages.carry import carry_regions
 
 __all__ = ["find_candidates", "pet_context"]
 
@@ -53,7 +53,7 @@ def pet_context(
             if transform is not None
             else Transform.identity(series.grid.frame_of_reference)
         )
-        carried = carry_labels(organs.labels, organs.grid, series.grid, there)
+        carried, _ = carry_regions(organs, series.grid, there)
         organs = LesionSet(carried, series.grid, organs.regions, organs.origin)
     nuclide = ""
     if isinstance(series.acquisition, PETAcquisition):

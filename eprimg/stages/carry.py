@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from eprimg.errors import GeometryError, InputError
 from eprimg.kernels.label_boxes import Box, label_boxes
-from eprimg.kernels.resample import Bend, claimed_box, resample_labels, resample_map
+from eprimg.kernels.resample import Bend, resample_labels, resample_map
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Role, Series, Study
 from eprimg.model.transform import Registration, Transform
 from eprimg.stages._carry_bend import bend_of
-from eprimg.stages.region_voxels import RegionVoxels
+from eprimg.stages.region_voxels import RegionVoxels, fills_space
 
 __all__ = [
-    "Carrier",
     "carry_labels",
     "carry_map",
+    "carry_regions",
     "fingerprints",
+    "labels_by_lattice",
     "output_to_input",
     "reference_series",
     "transform_to",
 ]
+
+Method = Literal["signed-distance", "nearest"]
 
 _ON_LATTICE = 1e-3
 """Part of a voxel (or of a slope per voxel) by which two lattices may differ and still be one."""
@@ -209,9 +212,14 @@ def carry_map(
 
 
 def carry_labels(
-    labels: npt.NDArray[Any], source: Grid, target: Grid, transform: Transform
+    labels: npt.NDArray[Any],
+    source: Grid,
+    target: Grid,
+    transform: Transform,
+    *,
+    nearest: Collection[int] = (),
 ) -> npt.NDArray[np.int32]:
-    """Carry labels to another grid by signed distance, region by region, keeping their volumes.
+    """Carry labels to another grid, region by region.
 
     Parameters
     ----------
@@ -221,132 +229,96 @@ def carry_labels(
         From where, to where.
     transform : Transform
         From the frame of ``target`` to the frame of ``source``.
+    nearest : collection of int, optional
+        Labels of organs that go by nearest voxel, so that neighbours stay neighbours.  All others
+        go by signed distance, keep their volumes, and win where they meet an organ.
 
     Returns
     -------
     ndarray of int32
-        Labels on ``target``.
+        Labels on ``target``; a plain copy where both grids are one lattice.
     """
     bend = bend_of(target, source, transform)
-    matrix, same_lattice = _lattice(output_to_input(target, source, transform), bend)
-    return resample_labels(
-        np.ascontiguousarray(labels, dtype=np.int32),
-        output_to_input=matrix,
-        output_shape=target.shape,
-        input_spacing_mm=source.spacing_mm,
-        method="nearest" if same_lattice else "signed-distance",
-        keep_volume=not same_lattice,
-        bend=bend,
-    )
+    matrix, same_lattice = labels_by_lattice(output_to_input(target, source, transform), bend)
+    labels = np.ascontiguousarray(labels, dtype=np.int32)
+
+    def moved(wanted: npt.NDArray[np.int32], method: Method, keep: bool) -> npt.NDArray[np.int32]:
+        return resample_labels(
+            wanted,
+            output_to_input=matrix,
+            output_shape=target.shape,
+            input_spacing_mm=source.spacing_mm,
+            method=method,
+            keep_volume=keep,
+            bend=bend,
+        )
+
+    if same_lattice:
+        return moved(labels, "nearest", False)
+    if not nearest:
+        return moved(labels, "signed-distance", True)
+    large = np.isin(labels, list(nearest))
+    above = moved(np.where(large, 0, labels).astype(np.int32), "signed-distance", True)
+    below = moved(np.where(large, labels, 0).astype(np.int32), "nearest", False)
+    return np.where(above > 0, above, below)
 
 
-def _lattice(
-    matrix: npt.NDArray[np.float64], bend: Bend | None
-) -> tuple[npt.NDArray[np.float64], bool]:
-    """Tell one lattice, as in a segmentation that stores only its occupied slices: copy exactly."""
-    whole = np.eye(4)
-    whole[:3, 3] = np.round(matrix[:3, 3])
-    same = bend is None and bool(np.abs(matrix - whole).max() < _ON_LATTICE)
-    return (whole if same else matrix), same
-
-
-class Carrier:
-    """Carries some regions to a part of another grid: what `carry_labels` gives there.
+def carry_regions(
+    regions: LesionSet, target: Grid, transform: Transform
+) -> tuple[npt.NDArray[np.int32], dict[int, str]]:
+    """Carry all regions of a set to another grid, each by the method that suits it.
 
     Parameters
     ----------
-    regions : RegionVoxels
+    regions : LesionSet
         Regions on their grid.
     target : Grid
         Where they are wanted.
     transform : Transform
         From the frame of ``target`` to the frame of the regions.
 
-    Attributes
+    Returns
+    -------
+    ndarray of int32
+        Labels on ``target``.
+    dict of int to str
+        Method by region: ``nearest``, ``signed-distance``, or ``copied`` where both grids are one
+        lattice.
+    """
+    voxels = RegionVoxels(regions)
+    organs = [r.id for r in regions.regions if fills_space(voxels, r)]
+    labels = carry_labels(regions.labels, regions.grid, target, transform, nearest=organs)
+    bend = bend_of(target, regions.grid, transform)
+    same = labels_by_lattice(output_to_input(target, regions.grid, transform), bend)[1]
+    return labels, {
+        r.id: "copied" if same else "nearest" if r.id in organs else "signed-distance"
+        for r in regions.regions
+    }
+
+
+def labels_by_lattice(
+    matrix: npt.NDArray[np.float64], bend: Bend | None
+) -> tuple[npt.NDArray[np.float64], bool]:
+    """Tell one lattice, as in a segmentation that stores only its occupied slices: copy exactly.
+
+    Parameters
     ----------
     matrix : ndarray, shape (4, 4)
-        From indices of the target to indices of the regions' grid.
-    key : tuple of bytes and Displacement or None
-        Tells one transform from another: fields by their identity.
+        As `output_to_input` gives it.
+    bend : Bend or None
+        What a deformable transform adds.
+
+    Returns
+    -------
+    ndarray, shape (4, 4)
+        The matrix; of whole voxels for one lattice.
+    bool
+        Whether it is one.
     """
-
-    def __init__(self, regions: RegionVoxels, target: Grid, transform: Transform) -> None:
-        self._regions = regions
-        self._target = target
-        found = output_to_input(target, regions.lesions.grid, transform)
-        self._bend = bend_of(target, regions.lesions.grid, transform)
-        self.matrix, self._same_lattice = _lattice(found, self._bend)
-        self.key = (self.matrix.tobytes(), transform.displacement)
-
-    def claim(self, number: int) -> Box | None:
-        """Return the part of the target outside of which a region gets no voxel.
-
-        Parameters
-        ----------
-        number : int
-            Region id.
-
-        Returns
-        -------
-        tuple of slice or None
-            None when it gets none at all.
-        """
-        box = self._regions.boxes.get(number)
-        if box is None:
-            return None
-        claim = claimed_box(
-            box,
-            output_to_input=self.matrix,
-            output_shape=self._target.shape,
-            bend=self._bend,
-        )
-        if claim is None:
-            return None
-        k, j, i = claim
-        return k, j, i
-
-    def carry(self, ids: Collection[int], window: Box) -> npt.NDArray[Any]:
-        """Carry regions.
-
-        Parameters
-        ----------
-        ids : collection of int
-            Regions; where two of them meet, the one that lies deeper wins.
-        window : tuple of slice
-            Part of the target.
-
-        Returns
-        -------
-        ndarray of integer, shape of the window
-            Labels.
-        """
-        lesions = self._regions.lesions
-        boxes = {i: self._regions.boxes[i] for i in ids if i in self._regions.boxes}
-        if not self._same_lattice:
-            return resample_labels(
-                np.ascontiguousarray(lesions.labels),
-                output_to_input=self.matrix,
-                output_shape=self._target.shape,
-                input_spacing_mm=lesions.grid.spacing_mm,
-                keep_volume=True,
-                boxes=boxes,
-                window=window,
-                bend=self._bend,
-            )
-        shift = self.matrix[:3, 3].astype(int)
-        carried = np.zeros([w.stop - w.start for w in window], dtype=lesions.labels.dtype)
-        for number, box in boxes.items():
-            # The part of the box that falls into the window, seen from both sides.
-            start = [max(b.start - s, w.start) for b, s, w in zip(box, shift, window, strict=True)]
-            stop = [min(b.stop - s, w.stop) for b, s, w in zip(box, shift, window, strict=True)]
-            if any(a >= b for a, b in zip(start, stop, strict=True)):
-                continue
-            there = tuple(
-                slice(a - w.start, b - w.start) for a, b, w in zip(start, stop, window, strict=True)
-            )
-            here = tuple(slice(a + s, b + s) for a, b, s in zip(start, stop, shift, strict=True))
-            carried[there][lesions.labels[here] == number] = number
-        return carried
+    whole = np.eye(4)
+    whole[:3, 3] = np.round(matrix[:3, 3])
+    same = bend is None and bool(np.abs(matrix - whole).max() < _ON_LATTICE)
+    return (whole if same else matrix), same
 
 
 def fingerprints(
@@ -374,13 +346,14 @@ def fingerprints(
     labels = lesions.labels
     if boxes is None:
         boxes = label_boxes(labels, max([0, *(r.id for r in lesions.regions)]))
+    voxels = RegionVoxels(lesions, boxes)
     found = {}
     for region in lesions.regions:
         if ids is not None and region.id not in ids:
             continue
-        box = boxes.get(region.id)
+        box = voxels.boxes.get(region.id)
         digest = hashlib.sha256(repr((box, labels.shape)).encode())
         if box is not None:
-            digest.update(np.packbits(labels[box] == region.id).tobytes())
+            digest.update(np.packbits(voxels.inside(region.id)).tobytes())
         found[str(region.id)] = digest.hexdigest()[:16]
     return found

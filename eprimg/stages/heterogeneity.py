@@ -182,7 +182,7 @@ def _profile(
     spacing = map_.grid.spacing_mm
     width = max(config.heterogeneity.profile_bin_mm, min(spacing))
     box = widened_box(regions.boxes[number], (1, 1, 1), map_.grid.shape)
-    inside = np.asarray(regions.lesions.labels[box] == number)
+    inside = regions.within(number, box)
     found = penetration_profile(
         map_.values[box], inside, spacing, bin_mm=width, valid=map_.valid[box]
     )

@@ -20,6 +20,7 @@ from eprimg.model.transform import Transform
 from eprimg.model.volume import Volume
 from eprimg.stages.carry import reference_series
 from eprimg.stages.native_labels import CARRIED
+from eprimg.stages.region_voxels import RegionVoxels
 
 __all__ = ["LesionDistances", "lesion_distances", "uptake_centre_mm"]
 
@@ -116,22 +117,21 @@ def _distances(
     centres: dict[str, Centre | None] = {}
     findings = []
     # Boxes are found in one pass: looking for every lesion in the whole grid takes a second.
-    largest = max((r.id for r in lesions.regions), default=0)
-    boxes = label_boxes(lesions.labels, largest) if known[0] is None else known[0]
-    held = label_boxes(native.labels, largest) if known[1] is None else known[1]
+    drawn, on_grid = RegionVoxels(lesions, known[0]), RegionVoxels(native, known[1])
+    boxes, held = drawn.boxes, on_grid.boxes
     for region in lesions.lesions:
         box = boxes.get(region.id) if region.id in ids else None
         on_pet = held.get(region.id)
         if box is None or on_pet is None:
             continue
-        around = _cut(pet.pixels.data, native.labels, region.id, native.grid, on_pet)
+        labels = on_grid.own_labels(region.id)
+        around = _cut(pet.pixels.data, labels, region.id, native.grid, on_pet)
         digest = around.digest(native.grid)
         there = earlier[digest] if digest in earlier else around.centre_mm(native.grid)
         centres[digest] = there
         if there is None:
             continue
-        inside = np.argwhere(lesions.labels[box] == region.id)
-        index = inside + [side.start for side in box]
+        index = np.argwhere(drawn.inside(region.id)) + [side.start for side in box]
         outline = transform.apply(lesions.grid.index_to_lps_mm(index.mean(axis=0)))
         apart = float(np.linalg.norm(np.array(there) - outline))
         figures[region.id] = apart

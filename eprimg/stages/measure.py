@@ -47,7 +47,14 @@ from eprimg.stages.iron import iron_findings, measure_iron
 from eprimg.stages.measure_mr import measure_differences, measure_r2star, tail_ratios
 from eprimg.stages.measure_over_time import measure_over_time
 from eprimg.stages.measure_pet import measure_pet
-from eprimg.stages.native_labels import CARRIED, OUTLINES, native_voxels
+from eprimg.stages.native_labels import (
+    CARRIED,
+    CARRIED_BY,
+    CARRIED_TO,
+    OUTLINES,
+    by_method,
+    native_voxels,
+)
 from eprimg.stages.noise_floor import measure_doubts, voxel_doubts
 from eprimg.stages.objections import JUDGED_BY, region_objections
 from eprimg.stages.partial_volume import correct_partial_volume
@@ -266,6 +273,7 @@ def measure(
             for r in noted.regions
         )
     )
+    judged = replace(judged, settings=_with_methods(judged, native_sets))
     findings = [*findings, *eligibility_findings(judged)]
     findings = [*findings, *spread_findings(judged), *iron_findings(study, relaxivity)]
     tell("net influx of every voxel", 0.95)
@@ -333,10 +341,24 @@ def _moved(
             continue
         if earlier.labels is not now.labels and earlier.grid.matches(now.grid):
             moved |= label_changes(earlier.labels, now.labels)[1]
+            for each in (*earlier.shared, *now.shared):
+                moved |= {each.id, each.owner}
     measured = [r for r in lesions.regions if r.role != RegionRole.EXCLUDE]
     if any(r.id in moved and r.anatomy in DENOMINATORS for r in measured):
         return {r.id for r in measured}
     return moved & {r.id for r in measured}
+
+
+def _with_methods(lesions: LesionSet, native: Mapping[str, LesionSet]) -> dict[str, object]:
+    """Keep on record how each region came to each grid."""
+    known = lesions.settings.get(CARRIED_TO)
+    kept = dict(known) if isinstance(known, Mapping) else {}
+    there: dict[str, object] = {k: v for k, v in kept.items() if k == "reference grid"}
+    for key, each in native.items():
+        methods = each.settings.get(CARRIED_BY)
+        if isinstance(methods, Mapping):
+            there[key] = by_method(methods)
+    return {**lesions.settings, CARRIED_TO: there}
 
 
 def _drawn(carried: Mapping[str, LesionSet], lesions: LesionSet, reference: Series) -> Drawn:

@@ -336,7 +336,8 @@ def _voxelwise(
             )
         gradient = NAN
         if n:
-            gradient = rim_gradient_per_mm(change, lesions.labels, number, regions.boxes[number])
+            labels = regions.own_labels(number)
+            gradient = rim_gradient_per_mm(change, labels, number, regions.boxes[number])
         measured.append(
             Measurement(
                 "dr2star",

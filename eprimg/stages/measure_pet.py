@@ -147,7 +147,7 @@ def _peak(voxels: RegionVoxels, uptake: QuantityMap, number: int, diameter_mm: f
     part = widened_box(voxels.boxes[number], (k, j, i), uptake.grid.shape)
     return suv_peak(
         uptake.values[part],
-        np.equal(voxels.lesions.labels[part], number).astype(np.int8),
+        voxels.within(number, part).astype(np.int8),
         spacing,
         diameter_mm=diameter_mm,
         valid=uptake.valid[part],

@@ -2,30 +2,47 @@
 
 The result depends on the outlines, the roles and the transform alone, never on the order of edits:
 labels = regions drawn there, above organs that are carried, below lesions and excluded parts that
-are carried.  After an edit only the part of the grid is made again that the edited regions can
-reach, now or before; everything that can reach into that part takes part.
+are carried.  Lesions that overlap keep all their voxels: those that carry another's label are
+shared.  After an edit only the part of the grid is made again that the edited regions can reach,
+now or before; everything that can reach into that part takes part.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from eprimg.kernels.label_boxes import Box, boxes_meet, joined_box, label_boxes
-from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.model.lesions import LesionSet, Region, RegionRole, SharedVoxels
 from eprimg.model.study import Series, Study
 from eprimg.model.transform import Registration
 from eprimg.stages._carry_bend import inverse_of
-from eprimg.stages.carry import Carrier, transform_to
-from eprimg.stages.region_voxels import RegionVoxels
+from eprimg.stages._region_carrier import Carrier
+from eprimg.stages.carry import transform_to
+from eprimg.stages.region_voxels import RegionVoxels, tight_box
 
-__all__ = ["CARRIED", "OUTLINES", "native_voxels"]
+__all__ = [
+    "CARRIED",
+    "CARRIED_BY",
+    "CARRIED_TO",
+    "OUTLINES",
+    "by_method",
+    "native_voxels",
+    "shared_with",
+]
 
 CARRIED = "carried"
 """Setting of a native label set: ids of the regions that came from the reference grid."""
+
+CARRIED_BY = "carried_by"
+"""Setting of a label set: how each region got there, by id as text."""
+
+CARRIED_TO = "carried_to"
+"""Setting of the regions on the reference grid: grid -> method -> ids, for the record."""
 
 OUTLINES = "outlines"
 """Setting of a native label set: outline on the reference grid of each region, by id as text."""
@@ -115,8 +132,104 @@ def native_voxels(
         made = work.again(earlier, state, changed) if changed else earlier
     carried = tuple(sorted(set(state) - held))
     settings = {**lesions.settings, OUTLINES: dict(outlines), CARRIED: carried, _LAYERS: made}
-    native = LesionSet(made.labels, series.grid, lesions.regions, lesions.origin, settings)
+    methods = carrier.methods() if carrier is not None else {}
+    settings[CARRIED_BY] = {i: "drawn here" if int(i) in held else m for i, m in methods.items()}
+    native = LesionSet(
+        made.labels,
+        series.grid,
+        lesions.regions,
+        lesions.origin,
+        settings,
+        _shared(regions, made.labels, drawn, held, carrier),
+    )
     return RegionVoxels(native, made.boxes)
+
+
+def by_method(methods: Mapping[str, str]) -> dict[str, list[int]]:
+    """Turn methods by region into regions by method.
+
+    Parameters
+    ----------
+    methods : Mapping of str to str
+        ``nearest``, ``signed-distance``, ``copied`` or ``drawn here``, by region id as text.
+
+    Returns
+    -------
+    dict of str to list of int
+        Ids in rising order.
+    """
+    found: dict[str, list[int]] = {}
+    for number, method in sorted(methods.items(), key=lambda pair: int(pair[0])):
+        found.setdefault(method, []).append(int(number))
+    return found
+
+
+def _shared(
+    regions: RegionVoxels,
+    labels: Labels,
+    drawn: LesionSet | None,
+    held: frozenset[int],
+    carrier: Carrier | None,
+) -> tuple[SharedVoxels, ...]:
+    """Find what lesions that overlap share on this grid: each holds all of its own voxels."""
+    own = RegionVoxels(drawn) if drawn is not None and drawn.shared else None
+    partners: dict[int, set[int]] = {}
+    for shared in (regions.shared, own.shared if own is not None else {}):
+        for one, others in shared.items():
+            for other in others:
+                partners.setdefault(one, set()).add(other)
+                partners.setdefault(other, set()).add(one)
+    if not partners:
+        return ()
+    if own is None and drawn is not None:
+        own = RegionVoxels(drawn)
+    found: list[SharedVoxels] = []
+    for number in sorted(partners):
+        if number in held and own is not None:
+            box = own.boxes.get(number)
+            whole = None if box is None else (box, own.inside(number))
+        else:
+            whole = carrier.whole(number) if carrier is not None else None
+        if whole is not None:
+            found += shared_with(number, *whole, labels, partners[number])
+    return tuple(found)
+
+
+def shared_with(
+    number: int,
+    place: Box,
+    inside: npt.NDArray[np.bool_],
+    labels: npt.NDArray[Any],
+    others: Collection[int],
+) -> list[SharedVoxels]:
+    """Find the voxels of a lesion that carry the labels of others.
+
+    Parameters
+    ----------
+    number : int
+        Region id of the lesion.
+    place : tuple of slice
+        Part of the grid.
+    inside : ndarray of bool, shape of that part
+        All voxels of the lesion.
+    labels : ndarray of integer, shape (k, j, i)
+        The label volume.
+    others : collection of int
+        Regions that it may overlap.
+
+    Returns
+    -------
+    list of SharedVoxels
+        One for each region whose label some of the voxels carry.
+    """
+    found = []
+    for other in sorted(others):
+        shared = inside & np.asarray(labels[place] == other)
+        box = tight_box(shared)
+        if box is not None:
+            k, j, i = (p.start + b.start for p, b in zip(place, box, strict=True))
+            found.append(SharedVoxels(number, other, (k, j, i), np.ascontiguousarray(shared[box])))
+    return found
 
 
 def _drawing(drawn: LesionSet | None, series: Series) -> LesionSet | None:

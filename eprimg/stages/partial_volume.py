@@ -227,7 +227,7 @@ def _correction(
     cut = Cut(
         np.asarray(base.values[part], dtype=np.float64),
         np.asarray(base.valid[part]),
-        np.asarray(voxels.lesions.labels[part]),
+        np.where(voxels.within(number, part), number, voxels.lesions.labels[part]),
         spacing,
         number,
     )

@@ -188,7 +188,7 @@ def _carrier_notes(region: Region, voxels: RegionVoxels, config: Config) -> list
     width = config.measure.carrier_rim_mm
     wide = widened_box(box, rim_margin(spacing, config), lesions.grid.shape)
     part = np.asarray(lesions.labels[wide])
-    distance = ndimage.distance_transform_edt(part != region.id, sampling=spacing)
+    distance = ndimage.distance_transform_edt(~voxels.within(region.id, wide), sampling=spacing)
     # Other lesions say nothing about what surrounds this one.
     others = [r.id for r in lesions.lesions]
     rim = (distance > 0) & (distance <= width) & ~np.isin(part, others)

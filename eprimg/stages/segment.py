@@ -16,16 +16,14 @@ from eprimg.model.lesions import LesionSet, MatchedLesions, Region, RegionRole, 
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Series, Study
 from eprimg.model.transform import Registration, Transform
+from eprimg.stages._segment_merge import Merge
 from eprimg.stages.candidates import find_candidates
-from eprimg.stages.carry import carry_labels, fingerprints, reference_series, transform_to
+from eprimg.stages.carry import carry_regions, fingerprints, reference_series, transform_to
 from eprimg.stages.clicks import place_clicks
 from eprimg.stages.lesion_matches import DrawnLesions, match_drawn
 from eprimg.stages.model_regions import model_regions
 
 __all__ = ["Segmented", "segment"]
-
-_PRIORITY = {RegionRole.EXCLUDE: 3, RegionRole.LESION: 2, RegionRole.REFERENCE: 1}
-"""Who keeps a voxel that two regions claim."""
 
 _ORGAN_SHARE = 0.5
 """A candidate of which more than this part lies in reference organs is an organ, not a lesion."""
@@ -49,22 +47,6 @@ class Segmented:
     lesions: LesionSet | None
     native: Mapping[str, LesionSet] = field(default_factory=dict)
     matches: tuple[MatchedLesions, ...] = ()
-
-
-@dataclass(slots=True)
-class _Merge:
-    """Regions collected so far, on the reference grid."""
-
-    labels: npt.NDArray[np.int32]
-    regions: list[Region] = field(default_factory=list)
-    origins: list[str] = field(default_factory=list)
-    settings: dict[str, object] = field(default_factory=dict)
-    native: dict[str, LesionSet] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-
-    def note(self, code: str, severity: Severity, where: str, text: str) -> None:
-        """Keep a finding."""
-        self.findings.append(Finding(code, severity, where, text))
 
 
 def segment(
@@ -102,7 +84,7 @@ def segment(
         a mask on a series that is not aligned with the reference series.
     """
     reference = reference_series(study)
-    merge = _Merge(np.zeros(reference.grid.shape, dtype=np.int32))
+    merge = Merge(np.zeros(reference.grid.shape, dtype=np.int32))
     clicked = place_clicks(study, config)
     merge.findings += clicked.findings
     given = (*study.regions, *clicked.value)
@@ -110,9 +92,10 @@ def segment(
     for number, imported in enumerate(given):
         if progress is not None:
             progress(f"regions of {imported.origin}", number / (len(given) + 1))
-        labels, series = _on_reference(study, registrations, imported, reference)
+        labels, series, how = _on_reference(study, registrations, imported, reference)
         before = len(merge.regions)
-        _add(merge, imported, labels, series if series.key != reference.key else None)
+        drawn_on = series if series.key != reference.key else None
+        merge.add(imported, labels, drawn_on, how, overlapping=True)
         merged = merge.regions[before:]
         drawn.append(DrawnLesions.of(series.key, labels, imported.regions, merged))
     matches, noticed = match_drawn(drawn, reference.grid.spacing_mm, config.matching)
@@ -125,16 +108,10 @@ def segment(
         _add_candidates(merge, study, registrations, maps, config, reference)
     if not merge.regions:
         return StageResult(Segmented(None), tuple(merge.findings))
-    lesions = LesionSet(
-        labels=merge.labels,
-        grid=reference.grid,
-        regions=tuple(sorted(merge.regions, key=lambda r: r.id)),
-        origin="; ".join(dict.fromkeys(o for o in merge.origins if o)),
-        settings=merge.settings,
-    )
+    lesions = merge.on_reference(reference.grid)
     outlines = fingerprints(lesions)
     native = {}
-    for key, each in merge.native.items():
+    for key, each in merge.on_native().items():
         own = {str(r.id): outlines[str(r.id)] for r in each.regions}
         native[key] = replace(each, settings={**each.settings, "outlines": own})
     return StageResult(Segmented(lesions, native, matches), tuple(merge.findings))
@@ -142,10 +119,10 @@ def segment(
 
 def _on_reference(
     study: Study, registrations: Sequence[Registration], regions: LesionSet, reference: Series
-) -> tuple[npt.NDArray[np.int32], Series]:
-    """Labels on the reference grid, and the series that the mask was drawn on."""
+) -> tuple[npt.NDArray[np.int32], Series, dict[int, str]]:
+    """Labels on the reference grid, the series that the mask was drawn on, how each got there."""
     if regions.grid.matches(reference.grid):
-        return np.asarray(regions.labels, dtype=np.int32), reference
+        return np.asarray(regions.labels, dtype=np.int32), reference, {}
     series = _drawn_on(study, regions.grid, reference)
     if series is None:
         raise GeometryError(
@@ -163,7 +140,8 @@ def _on_reference(
             where=regions.origin or None,
             action=f"give the mask on {reference.key}, or mend the registration",
         )
-    return carry_labels(regions.labels, regions.grid, reference.grid, transform), series
+    labels, how = carry_regions(regions, reference.grid, transform)
+    return labels, series, how
 
 
 def _drawn_on(study: Study, grid: Grid, reference: Series) -> Series | None:
@@ -197,94 +175,8 @@ def _transform_of_frame(
     return None
 
 
-def _add(
-    merge: _Merge, added: LesionSet, labels: npt.NDArray[np.int32], drawn_on: Series | None
-) -> None:
-    """Put a set into the merge: free ids, one owner per voxel, and say what was changed."""
-    used = {r.id for r in merge.regions}
-    new_id = {r.id: r.id for r in added.regions}
-    if used & set(new_id):
-        shift = max(used)
-        new_id = {old: old + shift for old in new_id}
-        merge.note(
-            "I_IDS_SHIFTED",
-            Severity.INFO,
-            added.origin,
-            f"Label numbers of {added.origin or 'a mask'} are taken by an earlier mask: {shift} "
-            "was added to each of them.",
-        )
-    role = {r.id: r.role for r in merge.regions}
-    table = np.zeros(max([*new_id, int(labels.max())]) + 1, dtype=np.int32)
-    for old, new in new_id.items():
-        table[old] = new
-    renumbered = table[labels]
-    taken: dict[tuple[str, str], int] = {}
-    names = {r.id: r.name for r in merge.regions}
-    for region in added.regions:
-        voxels = renumbered == new_id[region.id]
-        if not voxels.any():
-            merge.note(
-                "W_REGION_EMPTY",
-                Severity.WARNING,
-                region.name,
-                f"{region.name} has no voxel on the reference grid: it is smaller than a "
-                "voxel there, or outside its field of view.",
-            )
-        below = merge.labels[voxels]
-        for owner in np.unique(below[below > 0]).tolist():
-            keeps = _PRIORITY[role[owner]] >= _PRIORITY[region.role]
-            shared = voxels & (merge.labels == owner)
-            pair = (names[owner], region.name) if keeps else (region.name, names[owner])
-            taken[pair] = taken.get(pair, 0) + int(np.count_nonzero(shared))
-            if keeps:
-                voxels &= ~shared
-        merge.labels[voxels] = new_id[region.id]
-        merge.regions.append(replace(region, id=new_id[region.id]))
-    if taken:
-        said = ", ".join(
-            f"{n} voxels of {loser} went to {winner}"
-            for (winner, loser), n in sorted(taken.items())
-        )
-        merge.note(
-            "I_OVERLAP",
-            Severity.INFO,
-            added.origin,
-            f"Regions overlap: {said}. A lesion wins over an organ; of two lesions the "
-            "one that was read first keeps the voxel.",
-        )
-    merge.origins.append(added.origin)
-    merge.settings.update(added.settings)
-    if drawn_on is not None and added.grid.matches(drawn_on.grid):
-        table = np.zeros(max([*new_id, int(added.labels.max())]) + 1, dtype=np.int32)
-        for old, new in new_id.items():
-            table[old] = new
-        _keep_native(merge, drawn_on.key, added, table[np.asarray(added.labels)], new_id)
-
-
-def _keep_native(
-    merge: _Merge,
-    key: str,
-    added: LesionSet,
-    labels: npt.NDArray[np.int32],
-    new_id: Mapping[int, int],
-) -> None:
-    regions = tuple(replace(r, id=new_id[r.id]) for r in added.regions)
-    earlier = merge.native.get(key)
-    if earlier is not None:
-        role = {r.id: r.role for r in (*earlier.regions, *regions)}
-        priority = np.zeros(max(role) + 1, dtype=np.int8)
-        for each, what in role.items():
-            priority[each] = _PRIORITY[what]
-        old = np.asarray(earlier.labels, dtype=np.int32)
-        labels = np.where(priority[old] >= priority[labels], old, labels).astype(np.int32)
-        regions = (*earlier.regions, *regions)
-    merge.native[key] = LesionSet(
-        labels, added.grid, tuple(sorted(regions, key=lambda r: r.id)), added.origin, added.settings
-    )
-
-
 def _add_model_regions(
-    merge: _Merge,
+    merge: Merge,
     study: Study,
     registrations: Sequence[Registration],
     maps: Mapping[str, QuantityMap],
@@ -298,7 +190,7 @@ def _add_model_regions(
         found = made.value
         if config.segment.accept_candidates:
             found = found.with_regions(confirmed(found.regions))
-        labels, series = _on_reference(study, registrations, found, reference)
+        labels, series, how = _on_reference(study, registrations, found, reference)
     except Cancelled:
         raise
     except EprimgError as error:
@@ -306,11 +198,11 @@ def _add_model_regions(
         return
     merge.findings += made.findings
     if found.regions:
-        _add(merge, found, labels, series if series.key != reference.key else None)
+        merge.add(found, labels, series if series.key != reference.key else None, how)
 
 
 def _add_candidates(
-    merge: _Merge,
+    merge: Merge,
     study: Study,
     registrations: Sequence[Registration],
     maps: Mapping[str, QuantityMap],
@@ -350,13 +242,15 @@ def _add_candidates(
         merge.findings.append(Finding.from_error(error, series.key))
         return
     merge.findings += noticed
-    on_reference = found.labels
+    on_reference, how = found.labels, dict[int, str]()
     if series.key != reference.key:
-        on_reference = carry_labels(found.labels, found.grid, reference.grid, transform)
+        on_reference, how = carry_regions(found, reference.grid, transform)
     labels = np.asarray(on_reference, dtype=np.int32)
     if config.segment.accept_candidates:
         found = found.with_regions(confirmed(found.regions))
     kept, labels, dropped = _without_organs(merge, found, labels)
+    # Candidates are lesions: one way for all of them, whatever their numbers are now.
+    how = dict.fromkeys((r.id for r in kept.regions), next(iter(how.values()), ""))
     if dropped:
         merge.note(
             "I_CANDIDATES_DROPPED",
@@ -375,7 +269,7 @@ def _add_candidates(
             "that there is no lesion.",
         )
         return
-    _add(merge, kept, labels, series if series.key != reference.key else None)
+    merge.add(kept, labels, series if series.key != reference.key else None, how)
     said = _count(len(kept.regions), "region")
     rule = found.settings.get("rule", config.segment.engine)
     if config.segment.accept_candidates:
@@ -392,14 +286,14 @@ def _add_candidates(
     merge.note("I_CANDIDATES", Severity.INFO, series.key, text)
 
 
-def _organs(merge: _Merge, grid: Grid) -> LesionSet | None:
+def _organs(merge: Merge, grid: Grid) -> LesionSet | None:
     """Return the reference regions and excluded parts so far, on the reference grid."""
     organs = tuple(r for r in merge.regions if r.role != RegionRole.LESION)
     return LesionSet(merge.labels.copy(), grid, organs) if organs else None
 
 
 def _without_organs(
-    merge: _Merge, found: LesionSet, labels: npt.NDArray[np.int32]
+    merge: Merge, found: LesionSet, labels: npt.NDArray[np.int32]
 ) -> tuple[LesionSet, npt.NDArray[np.int32], list[str]]:
     """Drop candidates that lie in reference organs; number the others after all known ids."""
     organs = {r.id: r.name for r in merge.regions if r.role != RegionRole.LESION}

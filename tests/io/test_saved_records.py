@@ -25,7 +25,7 @@ from eprimg.io.schemes import load_scheme
 from eprimg.io.study_file import parse_study_file
 from eprimg.io.write_maps import json_text
 from eprimg.model.grid import Grid
-from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
+from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource, SharedVoxels
 from eprimg.model.schemes import parse_scheme
 
 
@@ -55,6 +55,19 @@ def test_label_sets_with_many_ids(tmp_path: Path) -> None:
     again = read_set(record, tmp_path / "x.nii.gz")
     np.testing.assert_array_equal(again.labels, labels)
     assert (again.regions, again.origin) == (regions, "hand")
+
+
+def test_what_lesions_share_is_kept(tmp_path: Path) -> None:
+    labels = np.zeros((4, 5, 6), dtype=np.int32)
+    labels[1:3, 1:4, 1:4] = 1
+    voxels = np.random.default_rng(5).random((2, 3, 3)) > 0.4
+    regions = (Region(1, "a", RegionRole.LESION), Region(2, "b", RegionRole.LESION))
+    shared = SharedVoxels(2, 1, (1, 1, 1), voxels)
+    whole = LesionSet(labels, Grid(labels.shape, np.eye(4), "f"), regions, shared=(shared,))
+    again = read_set(through_json(write_set(whole, tmp_path / "x.nii.gz")), tmp_path / "x.nii.gz")
+    (found,) = again.shared
+    assert (found.id, found.owner, found.corner) == (2, 1, (1, 1, 1))
+    np.testing.assert_array_equal(found.voxels, voxels)
 
 
 def test_schemes_of_every_rule() -> None:

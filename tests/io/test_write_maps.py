@@ -13,6 +13,7 @@ import pytest
 
 from eprimg.errors import OutputError
 from eprimg.io import write_maps
+from eprimg.model.lesions import SharedVoxels
 from eprimg.quantities import quantity
 from tests import tiny_case
 
@@ -103,3 +104,16 @@ def test_labels_say_how_they_were_made(tmp_path: Path) -> None:
         replace(lesions, settings={}), tmp_path / "l.nii.gz", tmp_path / "l.json"
     )
     assert "Settings" not in json.loads((tmp_path / "l.json").read_text(encoding="utf-8"))
+
+
+def test_labels_say_what_lesions_share(tmp_path: Path) -> None:
+    lesions = tiny_case.case().lesions
+    assert lesions is not None
+    owner = lesions.lesions[0].id
+    corner = tuple(int(n) for n in np.argwhere(lesions.labels == owner)[0])
+    one = SharedVoxels(99, owner, (corner[0], corner[1], corner[2]), np.ones((1, 1, 1), dtype=bool))
+    written = replace(lesions, shared=(one,))
+    write_maps.write_labels(written, tmp_path / "l.nii.gz", tmp_path / "l.json")
+    said = json.loads((tmp_path / "l.json").read_text(encoding="utf-8"))
+    volume = round(lesions.grid.voxel_volume_ml, 4)
+    assert said["Shared"] == [{"region": 99, "shown_as": owner, "voxels": 1, "volume_ml": volume}]

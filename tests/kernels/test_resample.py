@@ -605,3 +605,54 @@ def test_bent_labels_follow_a_ball_and_keep_its_stretched_volume() -> None:
     outside = moved.copy()
     outside[box] = 0
     assert not outside.any()
+
+
+@pytest.mark.parametrize("bend", [None, WAVE])
+def test_nearest_takes_the_voxel_in_which_the_centre_lies(bend: kernel.Bend | None) -> None:
+    """Against rounding by hand; a window holds what the whole holds there."""
+    labels = np.random.default_rng(3).integers(0, 5, (10, 12, 14)).astype(np.int16)
+    matrix = np.eye(4)
+    matrix[:3, :3] = [[0.8, 0.1, 0.0], [-0.1, 0.9, 0.05], [0.0, -0.1, 1.1]]
+    matrix[:3, 3] = (0.3, -1.2, 0.7)
+    shape = (11, 13, 12)
+    options = {"output_to_input": matrix, "output_shape": shape, "bend": bend, "method": "nearest"}
+    spacing = {"input_spacing_mm": (2.0, 1.5, 1.5)}
+    whole = resample_labels(labels, **options, **spacing)
+    index = np.moveaxis(np.indices(shape, dtype=float), 0, -1) @ matrix[:3, :3].T + matrix[:3, 3]
+    if bend is not None:
+        index = index + wave((0, 0, 0), shape)
+    near = np.floor(index + 0.5 + 1e-6).astype(int)
+    inside = ((near >= 0) & (near < labels.shape)).all(axis=-1)
+    expected = np.zeros(shape, dtype=int)
+    expected[inside] = labels[tuple(near[inside].T)]
+    np.testing.assert_array_equal(whole, expected)
+    assert 0.3 < inside.mean() < 1.0
+    boxes = {n: box for n, box in enumerate(ndimage.find_objects(labels), start=1) if box}
+    window = (slice(2, 9), slice(3, 13), slice(0, 7))
+    two = {n: boxes[n] for n in (2, 4)}
+    found = resample_labels(labels, boxes=two, window=window, **options, **spacing)
+    np.testing.assert_array_equal(found, np.where(np.isin(expected, (2, 4)), expected, 0)[window])
+
+
+def test_labels_that_overlap_are_carried_from_their_own_masks() -> None:
+    """Two boxes of which the labels show one whole: with its mask the other is carried whole."""
+    labels = np.zeros((12, 12, 12), np.uint8)
+    labels[2:8, 2:8, 5:11] = 2
+    labels[2:8, 2:8, 2:8] = 1
+    box = (slice(2, 8), slice(2, 8), slice(5, 11))
+    matrix = np.eye(4)
+    matrix[:3, 3] = 0.4
+    options = {
+        "output_to_input": matrix,
+        "output_shape": labels.shape,
+        "input_spacing_mm": (1.0, 1.0, 1.0),
+        "keep_volume": True,
+        "boxes": {2: box},
+    }
+    part = resample_labels(labels, **options)
+    whole = resample_labels(labels, masks={2: np.ones((6, 6, 6), dtype=bool)}, **options)
+    assert np.count_nonzero(part) < 0.6 * 6**3  # the half that the labels show
+    alone = np.zeros_like(labels)
+    alone[box] = 2
+    np.testing.assert_array_equal(whole, resample_labels(alone, **options))
+    assert np.count_nonzero(whole) > 0.9 * 6**3

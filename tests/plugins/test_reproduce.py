@@ -26,7 +26,11 @@ def test_a_study_file_is_read_back_equal(tmp_path: Path) -> None:
             "nuclide": "89Zr",
             "bq_per_ml_per_count": 23.5,
         },
-        (MaskEntry(mask, "mr_pre", {"1": "liver"}), MaskEntry(mask)),
+        (
+            MaskEntry(mask, "mr_pre", {"1": "liver"}),
+            MaskEntry(mask),
+            MaskEntry(mask, rois=('GTV "1"', "GTV '2'", 4), role="lesion"),
+        ),
         "study.toml",
         {"instant": datetime(2024, 5, 16, 9, 0), "dose_mg_fe": 510.0},
         (MapEntry(mask, "ktrans", "mr_post", "", "1/min"), MapEntry(mask, "r2", "", "pre")),

@@ -8,7 +8,7 @@ from PIL import Image
 
 from eprimg.config import Config
 from eprimg.model.case import Case
-from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.model.lesions import LesionSet, Region, RegionRole, SharedVoxels
 from eprimg.report.layers import lesion_layers
 from eprimg.report.lesion_figure import lesion_places, lesion_planes_picture
 
@@ -39,6 +39,20 @@ def test_a_lesion_at_the_corner_keeps_its_outline_closed(case: Case) -> None:
     assert place.mask.shape == (5, 5, 5)
     assert place.mask[0].sum() == 0
     np.testing.assert_allclose(place.centre_mm, edge.grid.index_to_lps_mm((1, 1, 1)))
+
+
+def test_a_lesion_within_another_is_drawn_whole(case: Case) -> None:
+    assert case.lesions is not None
+    labels = np.zeros(case.lesions.grid.shape, dtype=np.int32)
+    labels[1:5, 1:5, 1:5] = 1
+    regions = (Region(1, "outer", RegionRole.LESION), Region(2, "inner", RegionRole.LESION))
+    shared = (SharedVoxels(2, 1, (2, 2, 3), np.ones((2, 2, 2), dtype=bool)),)
+    places = lesion_places(LesionSet(labels, case.lesions.grid, regions, shared=shared))
+    assert places[1].mask.sum() == 64
+    assert places[2].mask.sum() == 8
+    np.testing.assert_allclose(
+        places[2].centre_mm, case.lesions.grid.index_to_lps_mm((2.5, 2.5, 3.5))
+    )
 
 
 def test_the_picture_has_one_row_per_layer(case: Case) -> None:

@@ -6,18 +6,22 @@ import pytest
 from eprimg.errors import GeometryError
 from eprimg.model.displacement import Displacement
 from eprimg.model.grid import Grid
+from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Role, Study
 from eprimg.model.transform import Transform
 from eprimg.quantities import quantity
 from eprimg.stages._carry_bend import inverse_of
+from eprimg.stages._region_carrier import Carrier
 from eprimg.stages.carry import (
     carry_labels,
     carry_map,
+    carry_regions,
     output_to_input,
     reference_series,
     transform_to,
 )
+from eprimg.stages.region_voxels import RegionVoxels
 
 
 def shifted(millimetres, start="a", end="b"):
@@ -175,3 +179,65 @@ def test_the_way_back_is_found_once_per_field():
     points = np.array([[30.0, 30.0, 30.0], [20.0, 40.0, 25.0]])
     back = inverse_of(transform).apply(transform.apply(points))
     np.testing.assert_allclose(back, points, atol=0.3)
+
+
+def rotated(degrees, start="b", end="a"):
+    """About the axis of the slices, with the middle of the scene in place."""
+    angle, middle = np.deg2rad(degrees), np.array([34.5, 28.5, 22.0])
+    matrix = np.eye(4)
+    matrix[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    matrix[:3, 3] = middle - matrix[:3, :3] @ middle
+    return Transform(matrix, start, end)
+
+
+def tiled(scene):
+    """Two organs that fill the field of view, and a sphere of 16 mm within one of them."""
+    labels = np.full(scene.shape, 5, dtype=np.int32)
+    labels[:, :, 12:] = 6
+    k, j, i = np.indices(scene.shape)
+    labels[(4.0 * (k - 6)) ** 2 + (3.0 * (j - 9)) ** 2 + (3.0 * (i - 5)) ** 2 < 64.0] = 7
+    names = {5: "liver", 6: "stomach", 7: "blood"}
+    regions = tuple(Region(n, name, RegionRole.REFERENCE) for n, name in names.items())
+    return LesionSet(labels, scene.grid("a"), regions)
+
+
+@pytest.mark.parametrize("bend", [False, True])
+def test_organs_that_touch_still_touch_and_a_sphere_keeps_its_volume(scene, bend):
+    regions = tiled(scene)
+    transform = bent((0.0, 0.0, 0.0), "b", "a") if bend else rotated(7.0)
+    fine = scene.grid("b", shape=(16, 30, 36), spacing=(3.0, 2.0, 2.0))
+    labels, how = carry_regions(regions, fine, transform)
+    assert how == {5: "nearest", 6: "nearest", 7: "signed-distance"}
+    # By hand: the voxel of the source in which the centre of each voxel lies.
+    points = transform.apply(fine.index_to_lps_mm(np.moveaxis(np.indices(fine.shape), 0, -1)))
+    index = np.floor(regions.grid.lps_mm_to_index(points) + 0.5).astype(int)
+    inside = ((index >= 0) & (index < regions.grid.shape)).all(axis=-1)
+    expected = np.zeros(fine.shape, dtype=int)
+    expected[inside] = regions.labels[tuple(index[inside].T)]
+    far = (expected != 7) & (labels != 7)
+    np.testing.assert_array_equal(labels[far], expected[far])
+    right = inside & (index[..., 2] >= 12)
+    assert not (labels[right] == 0).any()  # no gap where the two organs meet
+    carried = np.count_nonzero(labels == 7) * fine.voxel_volume_ml
+    if bend:  # stretched here: against the voxels whose centres lie in it
+        drawn = np.count_nonzero(expected == 7) * fine.voxel_volume_ml
+        assert carried == pytest.approx(drawn, rel=0.08)
+    else:
+        drawn = np.count_nonzero(regions.labels == 7) * regions.grid.voxel_volume_ml
+        assert carried == pytest.approx(drawn, rel=0.02)
+    assert carry_regions(regions, scene.grid("b"), shifted((3.0, 0.0, 0.0), "b", "a"))[1] == {
+        5: "copied",
+        6: "copied",
+        7: "copied",
+    }
+
+
+def test_native_labels_hold_what_carrying_gives(scene):
+    """The other route to a native grid, window by window: the same voxels and methods."""
+    regions = tiled(scene)
+    fine = scene.grid("b", shape=(16, 30, 36), spacing=(3.0, 2.0, 2.0))
+    labels, how = carry_regions(regions, fine, rotated(7.0))
+    carrier = Carrier(RegionVoxels(regions), fine, rotated(7.0))
+    assert carrier.methods() == {str(n): method for n, method in how.items()}
+    window = (slice(2, 9), slice(4, 27), slice(7, 30))
+    np.testing.assert_array_equal(carrier.carry((5, 6, 7), window), labels[window])

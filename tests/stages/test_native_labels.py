@@ -8,7 +8,7 @@ import numpy as np
 
 from eprimg.model.study import Role
 from eprimg.stages.carry import fingerprints
-from eprimg.stages.native_labels import CARRIED, OUTLINES, native_voxels
+from eprimg.stages.native_labels import CARRIED, CARRIED_BY, OUTLINES, native_voxels
 from eprimg.stages.region_voxels import RegionVoxels
 from tests.stages.case_with_edits import edit, measured_case
 
@@ -56,3 +56,20 @@ def test_another_transform_makes_all_again(scene):
     assert not np.array_equal(there.labels, known.labels)
     refused = (scene.registration("mr_post"), scene.registration("pet", accepted=False))
     assert on_pet(replace(case, registrations=refused), case.lesions, known) is None
+
+
+def test_organs_by_nearest_voxel_do_not_depend_on_the_order_of_edits(scene, monkeypatch):
+    """Organs of 18 mL around the limit: edits change the method of some of them."""
+    monkeypatch.setattr("eprimg.stages.region_voxels._FILLS_SPACE_ML", 18.4)
+    case = measured_case(scene)
+    random = np.random.default_rng(3)
+    lesions, known = case.lesions, on_pet(case, case.lesions).lesions
+    methods = set(known.settings[CARRIED_BY].values())
+    for _ in range(15):
+        lesions, words = edit(lesions, random)
+        partial, whole = on_pet(case, lesions, known), on_pet(case, lesions)
+        np.testing.assert_array_equal(partial.lesions.labels, whole.lesions.labels, words)
+        assert partial.boxes == whole.boxes, words
+        known = partial.lesions
+        methods |= set(known.settings[CARRIED_BY].values())
+    assert methods == {"nearest", "signed-distance"}

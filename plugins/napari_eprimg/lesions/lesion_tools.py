@@ -38,6 +38,8 @@ def inside_point(lesions: LesionSet, region_id: int) -> tuple[float, float, floa
         middle; None for a region without voxels.
     """
     index = np.argwhere(np.asarray(lesions.labels) == region_id)
+    for each in lesions.shared_by(region_id):
+        index = np.concatenate([index, np.argwhere(each.now(lesions.labels)) + each.corner])
     if len(index) == 0:
         return None
     points = lesions.grid.index_to_lps_mm(index)

@@ -70,10 +70,13 @@ class RecordEdits(OutlineEdits):
         if not regions:
             return
         labels = np.asarray(lesions.labels, dtype=np.int32)
-        places = np.flatnonzero(np.isin(labels, [r.id for r in regions])).astype(np.int64)
+        gone = [r.id for r in regions]
+        places = np.flatnonzero(np.isin(labels, gone)).astype(np.int64)
+        # What a lesion showed of another one that it overlaps goes back to that one.
+        after = lesions.labels_without(gone).ravel()[places].astype(np.int32)
         records = [RecordChange(r.id, identity_of(r), None) for r in regions]
         names = ", ".join(r.name for r in regions)
-        self._do(f"delete {names}", voxel_change(labels, places, 0), records)
+        self._do(f"delete {names}", voxel_change(labels, places, after), records)
 
     def exclude(self, region_id: int, reason: str) -> None:
         """Exclude a region: it gets no number and no tier, and its voxels count for nothing else.

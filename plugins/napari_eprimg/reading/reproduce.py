@@ -141,6 +141,8 @@ def _value(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, list):
+        return f"[{', '.join(_value(v) for v in value)}]"
     return repr(value)
 
 
