@@ -133,6 +133,7 @@ validate: $(VENV)/installed-bench
 	$(BIN)/python -m tests.validation.registration_bent_page
 	$(BIN)/python -m tests.validation.registration_peers_page
 	$(BIN)/python -m tests.validation.registration_qc_page
+	$(BIN)/python -m tests.validation.voxelwise_dr2star_page
 	$(BIN)/python -m tests.validation.accuracy_page
 
 clean:

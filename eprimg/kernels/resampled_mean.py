@@ -1,4 +1,4 @@
-"""How every input voxel weighs in the mean of a resampled map over a region.
+"""How every input voxel weighs in the mean of a resampled map over a region, and that mean.
 
 Interpolated voxels share their input voxels, so their errors are not independent, and a finer grid
 brings no new information.  The mean of a region is linear in the input, though, and its weights
@@ -15,11 +15,11 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import linalg
+from scipy import linalg, ndimage
 
 from eprimg.errors import GeometryError, InputError
 
-__all__ = ["MeanWeights", "resampled_mean_error", "resampled_mean_weights"]
+__all__ = ["MeanWeights", "resampled_mean", "resampled_mean_error", "resampled_mean_weights"]
 
 _REACH = 8
 """Voxels beyond the taps that the spline's prefilter is followed: its impulse response falls by
@@ -137,6 +137,41 @@ def resampled_mean_weights(
             if n > 1:
                 weights = _transposed_prefilter(weights, axis)
     return MeanWeights(weights, box)
+
+
+def resampled_mean(values: NDArray[np.floating[Any]], found: MeanWeights) -> float:
+    """Give the mean of a resampled map over a region, overshoot not clipped.
+
+    Parameters
+    ----------
+    values : ndarray of float, shape (k, j, i)
+        Input map; NaN where a voxel failed.
+    found : MeanWeights
+        Weights of the region.
+
+    Returns
+    -------
+    float
+        ``sum w f`` in the unit of the map; NaN when no voxel of the box has a value.
+
+    Notes
+    -----
+    A failed voxel of the box is given the value of the nearest valid one, as in `resample_map`; it
+    lies beyond the 4x4x4 support of every output voxel and weighs by the prefilter only.  The
+    spline of a step overshoots on its one side and undershoots on its other; clipping takes both
+    away, which is fair to a voxel, but a region that ends at the step has only one of them and
+    its mean would be drawn across.  Unclipped they cancel.
+    """
+    part = np.asarray(values[found.box], dtype=np.float64)
+    failed = ~np.isfinite(part)
+    if failed.all():
+        return math.nan
+    if failed.any():
+        nearest = ndimage.distance_transform_edt(
+            failed, return_distances=False, return_indices=True
+        )
+        part = part[tuple(nearest)]
+    return float(np.sum(found.weights * part))
 
 
 def resampled_mean_error(

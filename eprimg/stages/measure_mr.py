@@ -167,7 +167,8 @@ def measure_differences(
         Doubtful voxels by source and region id: whether a denominator is above the measurable
         range.
     errors : VoxelwiseErrors, optional
-        Gives the standard error of the voxel-wise dR2*; there is none when left out.
+        Gives the mean of the voxel-wise dR2* through the spline and its standard error; when left
+        out the mean is that of the map's voxels, and there is no error.
     """
     for number, measured in numbers.items():
         for statistic in ("median", "mean"):
@@ -314,12 +315,20 @@ def _voxelwise(
         note = "" if n else "no valid voxel of the registered ΔR2* map in the region"
         found = (NAN, NAN) if stats is None or not n else (stats.median[0], stats.mean[0])
         error, covers, outside = NAN, "none: nothing was measured", ""
+        through = ""
         if stats is not None and n:
             covers = "none: the native maps were not given"
             if errors is not None:
                 error, covers, outside = errors.of_mean(change, regions, number, float(stats.sd[0]))
-        for name, value, factor in zip(
-            ("median", "mean"), found, (_MEDIAN_OVER_MEAN, 1.0), strict=True
+                unclipped = errors.unclipped_mean(change, regions, number)
+                if unclipped is not None:
+                    found = (stats.median[0], unclipped)
+                    through = (
+                        "through the spline without the clipping of its overshoot; the mean of the "
+                        f"map's voxels is {stats.mean[0]:.4g} 1/s"
+                    )
+        for name, value, factor, said in zip(
+            ("median", "mean"), found, (_MEDIAN_OVER_MEAN, 1.0), ("", through), strict=True
         ):
             measured.append(
                 Measurement(
@@ -331,7 +340,7 @@ def _voxelwise(
                     covers,
                     n,
                     "reference grid",
-                    note or outside,
+                    note or "; ".join(x for x in (outside, said) if x),
                 )
             )
         gradient = NAN

@@ -1,4 +1,4 @@
-"""Standard error of the voxel-wise ΔR2* of a region: the fit noise through the interpolation."""
+"""Mean of the voxel-wise ΔR2* of a region and its standard error, through the interpolation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from eprimg.config import Config
-from eprimg.kernels.resampled_mean import resampled_mean_error, resampled_mean_weights
+from eprimg.kernels.resampled_mean import (
+    MeanWeights,
+    resampled_mean,
+    resampled_mean_error,
+    resampled_mean_weights,
+)
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Study
 from eprimg.model.transform import Registration
@@ -28,7 +33,7 @@ _COVERS = (
 
 
 class VoxelwiseErrors:
-    """Standard errors of the mean of the registered ΔR2* map, region by region.
+    """Means of the registered ΔR2* and their standard errors, region by region.
 
     Parameters
     ----------
@@ -53,6 +58,54 @@ class VoxelwiseErrors:
         self._registrations = registrations
         self._maps = [maps[k] for k in ("r2star_post", "r2star_pre") if k in maps]
         self._order = config.measure.map_order
+        self._known: dict[tuple[int, bytes], MeanWeights] = {}
+
+    def unclipped_mean(
+        self, change: QuantityMap, regions: RegionVoxels, number: int
+    ) -> float | None:
+        """Give a region's mean through the spline, without the clipping of its overshoot.
+
+        Parameters
+        ----------
+        change : QuantityMap
+            Registered ΔR2* map.
+        regions : RegionVoxels
+            Regions on the same grid.
+        number : int
+            Region id; it must have a valid voxel.
+
+        Returns
+        -------
+        float or None
+            In 1/s; None where nothing is clipped (linear interpolation, or no interpolation at
+            all) or the native maps are not there, so that the mean of the map's voxels stands.
+
+        Notes
+        -----
+        Beside an organ that is much brighter the spline undershoots inside a lesion's rim and
+        overshoots outside.  Both are clipped in the map, so that no voxel shows a value that its
+        neighbours do not have; a mean over the lesion alone would then hold the one half of it,
+        and be drawn towards the organ.
+        """
+        if self._order != 3 or len(self._maps) != 2:
+            return None
+        if all(native.grid.matches(change.grid) for native in self._maps):
+            return None
+        where = _voxels_of(change, regions, number)
+        means = []
+        for native in self._maps:
+            if native.grid.matches(change.grid):
+                means.append(float(np.mean(native.values[tuple(where.T)], dtype=np.float64)))
+                continue
+            found = self._weights(native, change, where)
+            if found is None:
+                return None
+            usable = native.valid[found.box] & np.isfinite(native.values[found.box])
+            values = np.where(usable, native.values[found.box], np.nan)
+            whole = tuple(slice(0, n) for n in values.shape)
+            means.append(resampled_mean(values, found._replace(box=whole)))
+        after, before = means
+        return after - before
 
     def of_mean(
         self, change: QuantityMap, regions: RegionVoxels, number: int, sd_per_s: float
@@ -79,9 +132,7 @@ class VoxelwiseErrors:
         outside : str
             How much of it is not known to be calibrated; empty where all is.
         """
-        box = regions.boxes[number]
-        inside = regions.inside(number) & change.valid[box]
-        where = np.argwhere(inside) + np.asarray([b.start for b in box])
+        where = _voxels_of(change, regions, number)
         squared, fewest, fitted = 0.0, math.inf, True
         outside = []
         for native in self._maps:
@@ -117,17 +168,34 @@ class VoxelwiseErrors:
         self, native: QuantityMap, change: QuantityMap, where: np.ndarray
     ) -> tuple[float, float, float]:
         """Error of the mean of one map, independent voxels under it, part that is uncalibrated."""
-        source = next(s for s in self._study.series if s.key == native.sources[0])
-        transform = transform_to(self._study, self._registrations, source)
         error = native.standard_error
-        if transform is None:
-            return NAN, 1.0, 0.0
         codes = native.details.get(ERROR_RANGE)
         if native.grid.matches(change.grid):
             picked = np.full(1, NAN) if error is None else error[tuple(where.T)]
             total = float(np.sum(np.asarray(picked, dtype=np.float64) ** 2))
             share = 0.0 if codes is None else outside_share(codes[tuple(where.T)])
             return math.sqrt(total) / len(where), float(len(where)), share
+        found = self._weights(native, change, where)
+        if found is None:
+            return NAN, 1.0, 0.0
+        if error is None:
+            return NAN, 1.0 / float(np.sum(found.weights**2)), 0.0
+        usable = np.where(native.valid[found.box], error[found.box], np.nan)
+        whole = tuple(slice(0, n) for n in usable.shape)
+        share = 0.0 if codes is None else outside_share(codes[found.box], found.weights)
+        return *resampled_mean_error(usable, found._replace(box=whole)), share
+
+    def _weights(
+        self, native: QuantityMap, change: QuantityMap, where: np.ndarray
+    ) -> MeanWeights | None:
+        """Weigh the voxels of a map; the last region's weights are kept for its mean and error."""
+        key = (id(native), where.tobytes())
+        if key in self._known:
+            return self._known[key]
+        source = next(s for s in self._study.series if s.key == native.sources[0])
+        transform = transform_to(self._study, self._registrations, source)
+        if transform is None:
+            return None
         found = resampled_mean_weights(
             where,
             output_to_input=output_to_input(change.grid, native.grid, transform),
@@ -135,9 +203,12 @@ class VoxelwiseErrors:
             input_shape=native.grid.shape,
             order=3 if self._order == 3 else 1,
         )
-        if error is None:
-            return NAN, 1.0 / float(np.sum(found.weights**2)), 0.0
-        usable = np.where(native.valid[found.box], error[found.box], np.nan)
-        whole = tuple(slice(0, n) for n in usable.shape)
-        share = 0.0 if codes is None else outside_share(codes[found.box], found.weights)
-        return *resampled_mean_error(usable, found._replace(box=whole)), share
+        self._known = {key: found}
+        return found
+
+
+def _voxels_of(change: QuantityMap, regions: RegionVoxels, number: int) -> np.ndarray:
+    """Return the indices of the valid voxels of a region, shape (n, 3)."""
+    box = regions.boxes[number]
+    inside = regions.inside(number) & change.valid[box]
+    return np.asarray(np.argwhere(inside) + np.asarray([b.start for b in box]))

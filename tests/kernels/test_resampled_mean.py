@@ -13,7 +13,11 @@ from scipy import ndimage
 
 from eprimg.errors import GeometryError, InputError
 from eprimg.kernels.resample import resample_map
-from eprimg.kernels.resampled_mean import resampled_mean_error, resampled_mean_weights
+from eprimg.kernels.resampled_mean import (
+    resampled_mean,
+    resampled_mean_error,
+    resampled_mean_weights,
+)
 
 TURNED = np.array(
     [
@@ -144,3 +148,28 @@ def test_faults():
         resampled_mean_weights(
             np.array([[5, 0, 0]]), output_to_input=np.eye(4), input_shape=(4, 4, 4)
         )
+
+
+def test_the_mean_of_a_map_is_that_of_its_unclipped_spline():
+    """A step of 20 to 300: scipy's spline overshoots, and so does the mean that it gives."""
+    values = np.full((15, 17, 19), 300.0)
+    values[4:9, 5:10, 6:11] = 20.0
+    where = indices(3, 8)
+    found = resampled_mean_weights(where, output_to_input=TURNED, input_shape=values.shape)
+    expected = reference_mean(values, where, TURNED, 3)
+    assert resampled_mean(values, found) == pytest.approx(expected, abs=0.02)
+    clipped = resample_map(values, output_to_input=TURNED, output_shape=(10, 10, 10)).values
+    assert abs(clipped[3:8, 3:8, 3:8].mean() - expected) > 1.0
+
+
+def test_a_failed_voxel_takes_the_value_of_its_nearest_valid_neighbour():
+    values = np.random.default_rng(3).normal(100.0, 30.0, (15, 17, 19))
+    values[0, :, :] = np.nan  # beyond the support of every voxel below
+    where = indices(5, 9)
+    matrix = shifted(0.4, 0.25, 0.7)
+    found = resampled_mean_weights(where, output_to_input=matrix, input_shape=values.shape)
+    filled = values.copy()
+    filled[0] = filled[1]
+    expected = reference_mean(filled, where, matrix, 3)
+    assert resampled_mean(values, found) == pytest.approx(expected, rel=1e-6)
+    assert math.isnan(resampled_mean(np.full_like(values, np.nan), found))

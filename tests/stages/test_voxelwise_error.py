@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from eprimg.model.study import Role
 from eprimg.stages.measure import measure
@@ -102,3 +103,45 @@ def test_both_differences_stand_side_by_side_with_their_errors(scene):
     mean = lesion.measurement("dr2star", "mean", "registered")
     assert voxelwise.uncertainty == pytest.approx(mean.uncertainty * math.sqrt(math.pi / 2))
     assert "lower bound" in voxelwise.uncertainty_note
+
+
+def lesion_numbers(scene, study, moved, maps):
+    found = measure(
+        study, moved, maps.maps, maps.registered, scene.region_set(), scene.config
+    ).value
+    lesion = next(r for r in found.lesions.regions if r.name == "lesion")
+    return [lesion.measurement("dr2star", name, "registered") for name in ("mean", "median")]
+
+
+def test_the_mean_is_that_of_the_spline_and_the_median_that_of_the_map(scene):
+    """Half a voxel and half a slice of movement; the expected mean is scipy's spline."""
+    study, moved, maps = made(scene, shift=(1.5, 0.0, 2.0))
+    inside = scene.boxes["lesion"]
+    valid = maps.registered["dr2star"].valid[inside]
+    assert valid.all()
+    pre, post = (maps.maps[k].values.astype(float) for k in ("r2star_pre", "r2star_post"))
+    failed = ~np.isfinite(post)  # far away, in the spleen: the nearest fitted voxel stands in
+    nearest = ndimage.distance_transform_edt(failed, return_distances=False, return_indices=True)
+    post = post[tuple(nearest)]
+    # shift along (z, y, x) in voxels of 4 x 3 x 3 mm
+    spline = ndimage.shift(post, (-0.5, 0.0, -0.5), order=3, mode="mirror")
+    expected = (spline[inside] - pre[inside]).mean()
+    mean, median = lesion_numbers(scene, study, moved, maps)
+    assert mean.value == pytest.approx(expected, rel=1e-5)
+    change = maps.registered["dr2star"].values[inside]
+    assert median.value == pytest.approx(np.median(change))
+    # the lesion lies in surroundings that change less: clipped voxels draw its mean down
+    assert change.mean() < expected - 0.5
+    assert "without the clipping" in mean.note
+    assert f"{change.mean():.4g} 1/s" in mean.note
+    assert "clipping" not in median.note
+
+
+def test_where_nothing_is_clipped_the_mean_is_that_of_the_voxels(scene):
+    for settings, shift in (({"measure": {"map_order": 1}}, (1.5, 0.0, 0.0)), ({}, (0.0,) * 3)):
+        scene.config = scene.config.with_settings(settings)
+        study, moved, maps = made(scene, shift=shift)
+        mean, _ = lesion_numbers(scene, study, moved, maps)
+        expected = maps.registered["dr2star"].values[scene.boxes["lesion"]].mean()
+        assert mean.value == pytest.approx(expected, rel=1e-5)
+        scene.config = scene.config.with_settings({"measure": {"map_order": 3}})

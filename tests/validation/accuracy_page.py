@@ -23,6 +23,7 @@ PAGES = (
     "partial_volume",
     "kinetics",
     "phantom",
+    "voxelwise_dr2star",
 )
 FUZZING = Line(
     "SUV",
