@@ -16,7 +16,14 @@ from eprimg.io.study_file import StudyFile, parse_study_file
 from eprimg.io.study_file_help import HELP_SECTIONS
 from eprimg.io.write_maps import write_nifti
 from eprimg.model.grid import Grid
-from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource, SharedVoxels
+from eprimg.model.lesions import (
+    GROWN_FROM_CLICKS,
+    LesionSet,
+    Region,
+    RegionRole,
+    RegionSource,
+    SharedVoxels,
+)
 from eprimg.model.tiers import TierScheme
 
 __all__ = [
@@ -207,17 +214,21 @@ def write_set(regions: LesionSet, path: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        Grid, origin and regions.
+        Grid, origin and regions; how regions grew from clicks, if any did.
     """
     largest = int(regions.labels.max(initial=0))
     labels = np.asarray(regions.labels, dtype=np.uint8 if largest < 256 else np.int32)
     write_nifti(labels, regions.grid, path, text="eprimg regions")
-    return {
+    record: dict[str, Any] = {
         "grid": grid_record(regions.grid),
         "origin": regions.origin,
         "regions": [region_record(r) for r in regions.regions],
         **({"shared": shared_record(regions)} if regions.shared else {}),
     }
+    grown = regions.settings.get(GROWN_FROM_CLICKS)
+    if isinstance(grown, Mapping):
+        record[GROWN_FROM_CLICKS] = dict(grown)
+    return record
 
 
 def shared_record(regions: LesionSet) -> list[dict[str, Any]]:
@@ -315,4 +326,6 @@ def read_set(record: Mapping[str, Any], path: Path) -> LesionSet:
     labels, _ = read_nifti_labels(path, frame_of_reference=grid.frame_of_reference)
     regions = tuple(region_from_record(each) for each in record["regions"])
     shared = tuple(_shared(each) for each in record.get("shared", ()))
-    return LesionSet(labels, grid, regions, str(record["origin"]), shared=shared)
+    grown = record.get(GROWN_FROM_CLICKS)
+    settings = {GROWN_FROM_CLICKS: dict(grown)} if grown else {}
+    return LesionSet(labels, grid, regions, str(record["origin"]), settings, shared=shared)

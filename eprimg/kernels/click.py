@@ -15,12 +15,29 @@ from eprimg.errors import InputError
 from eprimg.kernels._click_graph import least_costs, walk_probability
 from eprimg.kernels.label_boxes import Box
 
-__all__ = ["CLICK_METHODS", "ClickMethod", "ClickRegion", "click_segment"]
+__all__ = [
+    "CLICK_METHODS",
+    "IS_ONLY_THE_BALL",
+    "NOT_A_LESION",
+    "NO_EDGE",
+    "ClickMethod",
+    "ClickRegion",
+    "click_segment",
+]
 
 ClickMethod = Literal["random-walker", "grow-cut", "gradient-watershed"]
 
 CLICK_METHODS: tuple[ClickMethod, ...] = ("random-walker", "grow-cut", "gradient-watershed")
 """The ways from a click to a region, the default first."""
+
+NO_EDGE = "its border does not lie on an edge of the contrast"
+"""Doubt about a region in tissue that does not differ from its surroundings."""
+
+IS_ONLY_THE_BALL = "it is not larger than the ball around the click"
+"""Doubt about a region that did not grow."""
+
+NOT_A_LESION = (NO_EDGE, IS_ONLY_THE_BALL)
+"""Doubts about what grows in tissue without a lesion."""
 
 _VOI_MM = 28.0
 _SHELL_MM = 24.0
@@ -54,6 +71,8 @@ class ClickRegion(NamedTuple):
         Voxels of the mask.
     shell_mm : float
         Distance from the click in mm beyond which everything was taken as background.
+    cut_off : bool
+        A part of its border lies against that shell: it ends there because it was made to.
     """
 
     mask: NDArray[np.bool_]
@@ -62,6 +81,7 @@ class ClickRegion(NamedTuple):
     doubt: str
     n_voxels: int
     shell_mm: float
+    cut_off: bool = False
 
 
 def click_segment(
@@ -184,6 +204,7 @@ def click_segment(
         _doubt(kept, lesion, scaled, distance, shell, spacing, values.shape, box),
         int(np.count_nonzero(kept)),
         shell,
+        bool((kept & ndimage.binary_dilation(usable & (distance >= shell))).any()),
     )
 
 
@@ -279,9 +300,9 @@ def _doubt(
         said.append(f"it reaches the shell of background {shell:g} mm from the click")
     across, within = _steps(kept, scaled)
     if not across > _CLEAR_EDGE * within:
-        said.append("its border does not lie on an edge of the contrast")
+        said.append(NO_EDGE)
     if np.count_nonzero(kept) <= np.count_nonzero(lesion):
-        said.append("it is not larger than the ball around the click")
+        said.append(IS_ONLY_THE_BALL)
     for axis, (part, n) in enumerate(zip(box, shape, strict=True)):
         sides = np.flatnonzero(kept.any(axis=tuple(a for a in range(3) if a != axis)))
         if n > 1 and (part.start + sides[0] == 0 or part.start + sides[-1] == n - 1):

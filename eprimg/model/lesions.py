@@ -18,6 +18,7 @@ from eprimg.model.volume import read_only
 
 __all__ = [
     "BELOW_RESOLUTION",
+    "GROWN_FROM_CLICKS",
     "NO_OUTLINE",
     "PART_OUTLINED",
     "LesionSet",
@@ -38,6 +39,9 @@ NO_OUTLINE = "not outlined:"
 
 PART_OUTLINED = "outlined in part:"
 """How the note of a candidate begins whose outline leaves much of what was found outside."""
+
+GROWN_FROM_CLICKS = "grown_from_clicks"
+"""Setting of a label set: how each region grew that a reader clicked, by id as text."""
 
 
 _FURTHER = re.compile(r"^(mr_post|pet|registered)_\d+(-mr_pre)?$")

@@ -16,7 +16,7 @@ from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
 from eprimg.model.study import Click, Series, Study
 from eprimg.model.volume import EchoStack
 
-__all__ = ["place_clicks"]
+__all__ = ["click_contrast", "place_clicks"]
 
 _LESION = "lesion"
 _METHODS: dict[str, ClickMethod] = {
@@ -71,7 +71,7 @@ def _on_series(
     config: Config,
     findings: list[Finding],
 ) -> LesionSet:
-    values, looked_at = _contrast(series, config.clicks)
+    values, looked_at = click_contrast(series, config.clicks)
     labels: _Labels = np.zeros(series.grid.shape, dtype=np.int32)
     lesions, others = _imported(study, series)
     organs = {r.anatomy for each in study.regions for r in each.references if r.anatomy}
@@ -170,8 +170,23 @@ def _region(click: Click, number: int, config: Config) -> Region:
     )
 
 
-def _contrast(series: Series, config: ClickConfig) -> tuple[npt.NDArray[np.floating], str]:
-    """Volume that the clicks are looked at on, and its name."""
+def click_contrast(series: Series, config: ClickConfig) -> tuple[npt.NDArray[np.floating], str]:
+    """Choose the volume that clicks are looked at on.
+
+    Parameters
+    ----------
+    series : Series
+        Any series.
+    config : ClickConfig
+        ``echo_time_ms``.
+
+    Returns
+    -------
+    ndarray, shape (k, j, i)
+        The only volume, or the echo nearest to the echo time of the settings.
+    str
+        What it is, in words.
+    """
     pixels = series.pixels
     if not isinstance(pixels, EchoStack):
         return np.asarray(pixels.data), series.key

@@ -190,3 +190,16 @@ def test_a_chain_between_two_seeds_is_a_straight_line() -> None:
     weights = [np.ones((0, 1, 11)), np.ones((1, 0, 11)), np.ones((1, 1, 10))]
     found = walk_probability(weights, usable, seeds)
     np.testing.assert_allclose(found[0, 0], np.linspace(1, 0, 11), atol=1e-3)
+
+
+def test_a_region_is_cut_off_when_its_border_lies_against_the_shell() -> None:
+    # The shell begins 24 mm from the click; voxels of 3 x 2 x 2 mm.
+    reaching = np.where(_distance() <= 23.0, 200.0, 100.0)
+    assert click_segment(reaching, SPACING, CENTRE).cut_off
+    # No neighbour of a voxel of this disc is farther than 23.5 mm, though it ends near the shell.
+    height_mm = 3.0 * np.abs(np.indices(SHAPE)[0] - CENTRE[0])
+    disc = (_distance() <= 21.5) & (height_mm <= 9.0)
+    near = click_segment(np.where(disc, 200.0, 100.0), SPACING, CENTRE)
+    assert not near.cut_off
+    assert "shell" in near.doubt
+    assert np.array_equal(near.mask, disc)

@@ -9,8 +9,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QInputDialog
 
 from napari_eprimg.lesions.keys import KEYS
-from tests.plugins.reading_room import ALT
-from tests.plugins.screen import settle
+from tests.plugins.reading_room import ALT, CTRL
+from tests.plugins.screen import click, settle
 
 # Defaults of napari 0.9 for label layers (napari/utils/shortcuts.py).
 LABEL_KEYS = set("1234567EPFLZMX[]B-=")
@@ -18,7 +18,7 @@ LABEL_KEYS = set("1234567EPFLZMX[]B-=")
 
 def test_no_key_of_ours_is_one_of_napari_for_labels(room) -> None:
     bound = {str(key) for key in room.viewer.keymap}
-    assert {"Alt+N", "Alt+P", "Alt+R", "Alt+M", "Alt+W", "Alt+0", "Alt+4"} <= bound
+    assert {"Alt+N", "Alt+P", "Alt+R", "Alt+M", "Alt+W", "Alt+0", "Alt+4", "Alt+G"} <= bound
     assert not bound & LABEL_KEYS
 
 
@@ -54,6 +54,28 @@ def test_a_key_with_alt_does_not_bring_back_a_tool_of_the_key_alone(room) -> Non
     room.key(Qt.Key.Key_1, ALT)
     room.key(Qt.Key.Key_0, ALT)
     assert str(room.layer.mode) == "pan_zoom"
+
+
+def test_a_lesion_is_clicked_by_key_and_mouse_and_undo_takes_it_away(room) -> None:
+    room.click_row(4)
+    before, outline, point = room.csv, room.voxels() == 4, room.middle(4)
+    room.press("delete")
+    room.key(Qt.Key.Key_G, ALT)
+    click(room.canvas, *room.pixel(point))
+    room.calm()
+    (new,) = set(room.table.tools.ids()) - set(range(1, 14))
+    grown = room.voxels() == new
+    # Drawn by the painter of the scene, grown by the default method of PET.
+    assert 2 * (grown & outline).sum() / (grown.sum() + outline.sum()) > 0.8
+    assert room.cell(new, "name") == f"lesion-{new}"
+    assert room.csv == room.fresh_csv()
+    room.key(Qt.Key.Key_Escape)
+    click(room.canvas, *room.pixel(room.middle(3)))
+    assert room.voxels()[room.voxels() > new].size == 0  # the click moved the crosshair only
+    for _ in range(2):  # the click, then the deletion
+        room.key(Qt.Key.Key_Z, CTRL)
+    room.calm()
+    assert room.csv == before
 
 
 def test_a_reference_region_is_placed_at_the_crosshair(room) -> None:

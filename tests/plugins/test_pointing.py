@@ -107,6 +107,39 @@ def test_a_drag_with_shift_changes_the_window(table: SimpleNamespace) -> None:
     assert table.reading.cursor_mm == (20.0, 10.0, 10.0)
 
 
+class _Tool:
+    """A click tool in hand that notes its clicks."""
+
+    active = True
+
+    def __init__(self) -> None:
+        self.clicks: list[tuple[tuple[float, ...], bool]] = []
+
+    def click(self, point: tuple[float, ...], *, background: bool) -> None:
+        self.clicks.append((point, background))
+
+
+def test_clicks_belong_to_the_tool_in_hand_and_drags_do_not(table: SimpleNamespace) -> None:
+    tool = _Tool()
+    table.pointing._tool = tool
+    _drag(table, _press((100, 100)), (102, 101))
+    _drag(table, _press((100, 100), "Shift"), (101, 101))
+    assert tool.clicks == [((20.0, 6.0, 8.0), False), ((20.0, 6.0, 8.0), True)]
+    assert table.reading.cursor_mm == (20.0, 10.0, 10.0)  # the tool moves it
+    assert tuple(table.layer.contrast_limits) == (0.0, 10.0)  # a shaking hand changes no window
+    height, _ = table.viewer.canvas.size
+    _drag(table, _press((100, 100), "Shift"), (100, 100 - height / 4))
+    assert tuple(table.layer.contrast_limits) == pytest.approx((2.5, 12.5))
+    _drag(table, _press((100, 100)), (140, 100))
+    table.pointing._on_double_click(table.viewer, _press((1, 1)))  # its first click has done it
+    assert len(tool.clicks) == 2
+    assert table.told == []
+    tool.active = False
+    _drag(table, _press((100, 100)), (102, 101))
+    assert table.reading.cursor_mm == (20.0, 6.0, 8.0)
+    assert len(tool.clicks) == 2
+
+
 def test_hovering_and_double_clicks_are_told(table: SimpleNamespace) -> None:
     table.pointing._on_move(table.viewer, _press((1, 1)))
     table.pointing._on_double_click(table.viewer, _press((1, 1)))

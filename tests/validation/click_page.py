@@ -13,7 +13,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from eprimg.kernels.click import CLICK_METHODS, ClickMethod, click_segment
+from eprimg.kernels.click import (
+    CLICK_METHODS,
+    NOT_A_LESION,
+    ClickMethod,
+    ClickRegion,
+    click_segment,
+)
+from eprimg.kernels.outside_body import lies_outside_body
 from tests.validation.click_objects import LESIONS, ClickObject, dice, make_object
 
 TARGET = Path(__file__).resolve().parents[2] / "docs" / "validation" / "click.md"
@@ -22,6 +29,8 @@ SPACINGS = ((3.0, 2.0, 2.0), (5.0, 1.4, 1.4), (1.5, 1.5, 1.5))
 MEDIAN_BOUND, LEAST_BOUND, TIME_BOUND_MS = 0.84, 0.5, 100.0
 ROUGH = 1.2
 """The rough diameter that a person gives is taken as 20 % too large."""
+BESIDE = 60
+"""Clicks where there is no lesion."""
 
 
 class Row(NamedTuple):
@@ -33,11 +42,28 @@ class Row(NamedTuple):
     spacing_mm: tuple[float, float, float]
     overlaps: tuple[float, ...]
     median_ms: float
+    refused: tuple[bool, ...] = ()
+    """Whether the tool of the windows would make nothing of the click."""
 
     @property
     def low(self) -> int:
         """Clicks below the least overlap."""
         return sum(d < LEAST_BOUND for d in self.overlaps)
+
+    @property
+    def lost(self) -> int:
+        """Refused clicks whose region was a good one."""
+        pairs = zip(self.refused, self.overlaps, strict=False)
+        return sum(refused and d >= MEDIAN_BOUND for refused, d in pairs)
+
+
+class Beside(NamedTuple):
+    """What becomes of clicks where there is no lesion, with the default after the agent."""
+
+    spacing_mm: tuple[float, float, float]
+    outside: int
+    refused: int
+    grown: int
 
 
 def measured(
@@ -48,7 +74,7 @@ def measured(
     hint: bool,
 ) -> Row:
     """Segment every click of some objects and compare with the painted outline."""
-    overlaps, times = [], []
+    overlaps, times, refused = [], [], []
     for each in objects:
         values = each.after if contrast == "post" else each.before
         for number, click in each.clicks:
@@ -57,10 +83,29 @@ def measured(
             found = click_segment(values, spacing_mm, click, method=method, diameter_mm=diameter)
             times.append(1e3 * (time.process_time() - clock))
             overlaps.append(dice(found.mask, each.labels == number))
-    return Row(method, contrast, hint, spacing_mm, tuple(overlaps), float(np.median(times)))
+            refused.append(_dismissed(found))
+    median_ms = float(np.median(times))
+    return Row(method, contrast, hint, spacing_mm, tuple(overlaps), median_ms, tuple(refused))
 
 
-def page(rows: list[Row]) -> str:
+def _dismissed(found: ClickRegion) -> bool:
+    doubtful = any(words in found.doubt for words in NOT_A_LESION)
+    return bool(found.refused) or found.cut_off or doubtful
+
+
+def beside_lesions(made: ClickObject, spacing_mm: tuple[float, float, float]) -> Beside:
+    """Click at random places that hold no lesion."""
+    free = np.argwhere(made.labels == 0)
+    picked = free[np.random.default_rng(1).integers(0, len(free), BESIDE)]
+    outside = [lies_outside_body(made.after, place) for place in picked]
+    inside = [place for place, out in zip(picked, outside, strict=True) if not out]
+    refused = sum(
+        _dismissed(click_segment(made.after, spacing_mm, place.tolist())) for place in inside
+    )
+    return Beside(spacing_mm, sum(outside), refused, len(inside) - refused)
+
+
+def page(rows: list[Row], beside: list[Beside] | None = None) -> str:
     """Write the whole page."""
     first = CLICK_METHODS[0]
     lines = [
@@ -88,18 +133,33 @@ def page(rows: list[Row]) -> str:
             "",
             (
                 "| method | diameter given | contrast | Dice: median | mean | least | below 0.5 "
-                "| CPU ms |"
+                "| CPU ms | refused | good ones among them |"
             ),
-            "|---|---|---|---:|---:|---:|---:|---:|",
+            "|---|---|---|---:|---:|---:|---:|---:|---:|---:|",
         ]
         for r in (r for r in rows if r.spacing_mm == spacing):
             d = np.array(r.overlaps)
             lines.append(
                 f"| {r.method} | {'20 % too large' if r.hint else 'no'} | {r.contrast} | "
                 f"{np.median(d):.2f} | {d.mean():.2f} | {d.min():.2f} | {r.low} of {d.size} | "
-                f"{r.median_ms:.0f} |"
+                f"{r.median_ms:.0f} | {sum(r.refused)} of {d.size} | {r.lost} |"
             )
         lines.append("")
+    if beside:
+        lines += [
+            "## Clicks that hit no lesion",
+            "",
+            (f"{BESIDE} random places without a lesion, the default after the agent, no diameter:"),
+            "",
+            "| voxels in mm | outside the body | refused | grew |",
+            "|---|---:|---:|---:|",
+            *(
+                f"| {' x '.join(f'{s:g}' for s in b.spacing_mm)} | {b.outside} | {b.refused} | "
+                f"{b.grown} |"
+                for b in beside
+            ),
+            "",
+        ]
     lines += [
         "## What follows",
         "",
@@ -112,6 +172,14 @@ def page(rows: list[Row]) -> str:
             "of the values around the click is that between fat and dark liver. Times are medians "
             "of the processor time on one core of a small computer; they grow with the number of "
             "voxels within 28 mm."
+        ),
+        "",
+        (
+            "*Refused* counts the clicks of which the tool in the windows makes nothing: the "
+            "limit around the click cuts the region off, its border lies on no edge, or it is no "
+            f"larger than the ball around the click; good ones have a Dice of {MEDIAN_BOUND} or "
+            "more. A click into an organ or a vessel grows that, or a part of it: no method knows "
+            "what is a lesion."
         ),
     ]
     return "\n".join(lines).rstrip() + "\n"
@@ -133,7 +201,8 @@ def main() -> int:
             for contrast in ("post", "pre")
             for hint in (False, True)
         ]
-    TARGET.write_text(page(rows), encoding="utf-8")
+    beside = [beside_lesions(make_object(SEEDS[0], s), s) for s in SPACINGS]
+    TARGET.write_text(page(rows, beside), encoding="utf-8")
     judged = [
         r for r in rows if r.method == CLICK_METHODS[0] and r.contrast == "post" and not r.hint
     ]

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFrame, QPushButton, QVBoxLayout
 from eprimg.io.relaxivity import relaxivity_keys
 from eprimg.model.lesions import LesionSet, RegionSource
 from eprimg.registry import engines
+from napari_eprimg.dock.click_panel import ClickPanel
 from napari_eprimg.dock.panel_parts import (
     RunButton,
     blocked,
@@ -52,10 +53,10 @@ def lesions_in_words(lesions: LesionSet | None) -> str:
     parts = []
     for source, text in (
         (RegionSource.MASK, "from masks or drawn by the reader"),
-        (RegionSource.CONFIRMED, "found by the engine and confirmed"),
+        (RegionSource.CONFIRMED, "from a click, or found by the engine and confirmed"),
         (
             RegionSource.CANDIDATE,
-            "found by the engine, not reviewed: measured, but without tier",
+            "found by the engine or doubtful, not reviewed: measured, but without tier",
         ),
     ):
         count = sources.count(source)
@@ -92,6 +93,8 @@ class LesionsStep(StepBody):
         self.layout_.addWidget(self.count)
         self.layout_.addLayout(self._candidates)
         self.layout_.addWidget(self.confirm_all)
+        self.click = ClickPanel(viewer, jobs)
+        self.layout_.addWidget(self.click)
         self.layout_.addWidget(self._make_tools())
         self._tips = {name: button.toolTip() for name, button in self.buttons.items()}
         self.add_findings("segment", "measure")
@@ -107,6 +110,17 @@ class LesionsStep(StepBody):
         self.add_settings("blood_volume").button.setText("Blood in the vessels")
         self._listed: tuple[tuple[int, str], ...] | None = None
 
+    def opened(self, is_open: bool) -> None:
+        """Put the click tool down with the panel that shows it.
+
+        Parameters
+        ----------
+        is_open : bool
+            False when another step was opened instead.
+        """
+        if not is_open and self.click.tool.active:
+            self.click.tool.take_up(False)
+
     def refresh(self) -> None:
         """Show counts and candidates."""
         self.run_button.show_why(self.why_not())
@@ -116,6 +130,7 @@ class LesionsStep(StepBody):
         lesions = case.lesions if case is not None else None
         self.count.setText(lesions_in_words(lesions))
         self._refresh_tools()
+        self.click.refresh()
         candidates = (
             tuple((r.id, r.name) for r in lesions.lesions if r.source == RegionSource.CANDIDATE)
             if lesions is not None

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from weakref import ReferenceType, ref
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QInputDialog
 
+from napari_eprimg.lesions.click_hand import click_tool_of
+from napari_eprimg.lesions.click_tool import LESION
 from napari_eprimg.reading.region_edits import ANATOMIES
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ KEYS: Final[tuple[tuple[str, str], ...]] = (
     ("Alt+N, Alt+P", "next, previous lesion of the table"),
     ("Alt+1 to Alt+4", "show the lesions of one tier only, from low to high"),
     ("Alt+0", "show every tier"),
+    ("Alt+G", "click a lesion: one click grows it; again, or Esc, ends"),
     ("Alt+C", "confirm the selected candidate"),
     ("Alt+X", "exclude the selected region with a reason, or include it again"),
     ("Delete", "delete the selected region"),
@@ -59,6 +63,7 @@ def bind_keys(viewer: napari.viewer.Viewer, tools: LesionTools) -> None:
         "Alt-X": tools.exclude_wanted.emit,
         "Delete": tools.delete_wanted.emit,
         "Alt-R": partial(_place_reference, tools),
+        "Alt-G": partial(_take_up_click, ref(viewer)),
         "Alt-M": partial(_turn_projection, viewer),
         "Alt-W": partial(_next_window, viewer),
         "Control-Z": tools.undo,
@@ -88,6 +93,13 @@ def _next_window(viewer: napari.viewer.Viewer) -> None:
     planes = _docked(viewer, "PlanesWidget")
     if planes is not None:
         planes.windows.next_preset()
+
+
+def _take_up_click(viewer: ReferenceType[Any]) -> None:
+    here = viewer()
+    if here is not None:
+        tool = click_tool_of(here)
+        tool.take_up(not (tool.active and tool.kind == LESION))
 
 
 def _place_reference(tools: LesionTools) -> None:

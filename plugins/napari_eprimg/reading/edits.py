@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from eprimg.model.lesions import LesionSet, Region, RegionRole
+from eprimg.model.lesions import GROWN_FROM_CLICKS, LesionSet, Region, RegionRole
 from eprimg.model.tiers import TierScheme
+from napari_eprimg.reading.drawn_edits import DrawnChange, GrowthChange, grown_after
 
 __all__ = [
     "Edit",
@@ -55,11 +56,14 @@ class RecordChange:
         Which one.
     before, after : Region or None
         Records without numbers (`identity_of`); None when the region was not there.
+    with_notes : bool
+        The outline was made anew, so the notes of the record replace those of the region.
     """
 
     region_id: int
     before: Region | None
     after: Region | None
+    with_notes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +111,18 @@ class Edit:
         Regions that came, went or changed their record.
     schemes : SchemesChange or None
         Schemes that changed.
+    growth : tuple of GrowthChange
+        Regions that were grown from clicks, and how.
+    drawn : DrawnChange or None
+        Outline on another grid that changed.
     """
 
     words: str
     voxels: VoxelChange | None = None
     records: tuple[RecordChange, ...] = ()
     schemes: SchemesChange | None = None
+    growth: tuple[GrowthChange, ...] = ()
+    drawn: DrawnChange | None = None
 
     def reversed(self) -> Edit:
         """Return the edit that takes this one back.
@@ -126,8 +136,10 @@ class Edit:
         return Edit(
             self.words,
             VoxelChange(voxels.places, voxels.after, voxels.before) if voxels else None,
-            tuple(RecordChange(r.region_id, r.after, r.before) for r in self.records),
+            tuple(RecordChange(r.region_id, r.after, r.before, r.with_notes) for r in self.records),
             SchemesChange(schemes.after, schemes.before) if schemes else None,
+            tuple(g.reversed() for g in self.growth),
+            self.drawn.reversed() if self.drawn else None,
         )
 
     @property
@@ -137,10 +149,12 @@ class Edit:
 
     @property
     def nbytes(self) -> int:
-        """Memory of the voxel record."""
+        """Memory of the voxel records."""
+        drawn = self.drawn.nbytes if self.drawn is not None else 0
         if self.voxels is None:
-            return 0
-        return sum(a.nbytes for a in (self.voxels.places, self.voxels.before, self.voxels.after))
+            return drawn
+        voxels = (self.voxels.places, self.voxels.before, self.voxels.after)
+        return drawn + sum(a.nbytes for a in voxels)
 
 
 class UndoStack:
@@ -298,7 +312,15 @@ def apply_edit(lesions: LesionSet, edit: Edit) -> LesionSet:
         changed = np.array(labels, dtype=np.int32)
         changed.ravel()[edit.voxels.places] = edit.voxels.after
         labels = changed
-    return replace(lesions, labels=labels, regions=_records(lesions.regions, edit.records))
+    settings = lesions.settings
+    if edit.growth:
+        grown = settings.get(GROWN_FROM_CLICKS)
+        known = grown if isinstance(grown, Mapping) else {}
+        settings = {**settings, GROWN_FROM_CLICKS: grown_after(known, edit.growth)}
+        if not settings[GROWN_FROM_CLICKS]:
+            settings = {k: v for k, v in settings.items() if k != GROWN_FROM_CLICKS}
+    records = _records(lesions.regions, edit.records)
+    return replace(lesions, labels=labels, regions=records, settings=settings)
 
 
 def _records(regions: tuple[Region, ...], changes: Iterable[RecordChange]) -> tuple[Region, ...]:
@@ -317,6 +339,7 @@ def _records(regions: tuple[Region, ...], changes: Iterable[RecordChange]) -> tu
                 source=after.source,
                 anatomy=after.anatomy,
                 tracking_uid=after.tracking_uid,
+                notes=after.notes if change.with_notes else current.notes,
             )
         found[change.region_id] = after
     return tuple(found[number] for number in sorted(found))

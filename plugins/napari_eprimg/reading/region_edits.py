@@ -15,6 +15,7 @@ from eprimg.io.region_names import region_from_name
 from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
 from eprimg.stages.affected import affected_regions
 from eprimg.stages.carry import reference_series
+from napari_eprimg.reading.drawn_edits import DrawnChange, GrowthChange, apply_drawn
 from napari_eprimg.reading.edits import (
     Edit,
     RecordChange,
@@ -316,10 +317,18 @@ class OutlineEdits(StepTasks):
             free, count = f"{name}-{count}", count + 1
         return free
 
-    def _do(self, words: str, voxels: VoxelChange | None, records: Sequence[RecordChange]) -> None:
+    def _do(
+        self,
+        words: str,
+        voxels: VoxelChange | None,
+        records: Sequence[RecordChange],
+        *,
+        growth: tuple[GrowthChange, ...] = (),
+        drawn: DrawnChange | None = None,
+    ) -> None:
         """Apply a new edit of regions and keep it for undo."""
         changes = [*records, *self._confirmed(voxels, {r.region_id for r in records})]
-        edit = Edit(words, voxels, tuple(changes))
+        edit = Edit(words, voxels, tuple(changes), growth=growth, drawn=drawn)
         self._highest_id = max([self._highest_id, *touched_ids(edit)])
         self._undo.push(edit)
         self._apply_regions(edit)
@@ -342,7 +351,11 @@ class OutlineEdits(StepTasks):
         """Apply the region part of an edit and tell everybody."""
         assert self._case is not None
         ids = touched_ids(edit)
-        self._case = replace(self._case, lesions=apply_edit(self._lesions(), edit))
+        drawn = self._case.drawn_lesions
+        if edit.drawn is not None:
+            drawn = apply_drawn(drawn, edit.drawn)
+        lesions = apply_edit(self._lesions(), edit)
+        self._case = replace(self._case, lesions=lesions, drawn_lesions=drawn)
         self._dirty |= ids
         self._touched()
         self._progressed.make_stale(Step.REPORT)

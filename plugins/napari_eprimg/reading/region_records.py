@@ -9,8 +9,8 @@ import numpy as np
 
 from eprimg.errors import InputError
 from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
+from napari_eprimg.reading.click_edits import ClickEdits
 from napari_eprimg.reading.edits import RecordChange, identity_of, voxel_change
-from napari_eprimg.reading.region_edits import OutlineEdits
 
 __all__ = ["RecordEdits", "reason_of"]
 
@@ -35,7 +35,7 @@ def reason_of(region: Region) -> str:
     return note.partition(": ")[2]
 
 
-class RecordEdits(OutlineEdits):
+class RecordEdits(ClickEdits):
     """A reading whose regions can be made, deleted, excluded, confirmed and renamed."""
 
     def new_lesion(self) -> int:

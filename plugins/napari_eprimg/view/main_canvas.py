@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
     from napari.viewer import Viewer
 
+    from napari_eprimg.lesions.click_tool import ClickTool
     from napari_eprimg.reading.reading import Reading
 
 __all__ = ["MainCanvas", "qt_viewer_of"]
@@ -52,7 +53,7 @@ class MainCanvas:
         The main viewer.
     reading : Reading
         Whose crosshair is followed and moved.
-    center, window_layer, hover : callable
+    center, window_layer, hover, tool
         See `napari_eprimg.view.pointing.Pointing`.
 
     Attributes
@@ -69,6 +70,7 @@ class MainCanvas:
         center: Callable[[tuple[float, ...]], None],
         window_layer: Callable[[], Image | None],
         hover: Callable[[tuple[float, ...]], None],
+        tool: ClickTool | None = None,
     ) -> None:
         self._viewer = viewer
         self._reading = reading
@@ -80,7 +82,7 @@ class MainCanvas:
         if self.canvas is not None:
             self.marks = CanvasMarks(self.canvas, viewer, scale_bar=False)
         self._pointing = Pointing(
-            viewer, reading, center=center, window_layer=window_layer, hover=hover
+            viewer, reading, center=center, window_layer=window_layer, hover=hover, tool=tool
         )
         self._fitted = self._view()
         self._later = QTimer()  # the canvas learns its new size after the widget

@@ -18,6 +18,7 @@ from napari_eprimg.view.pointing import Pointing, another_slice
 if TYPE_CHECKING:
     from napari.layers import Image
 
+    from napari_eprimg.lesions.click_tool import ClickTool
     from napari_eprimg.reading.reading import Reading
 
 __all__ = ["PlanePane"]
@@ -37,7 +38,7 @@ class PlanePane(QWidget):
         Whose crosshair is followed.
     axis : int
         Axis that the plane is cut across: 0 axial, 1 coronal, 2 sagittal.
-    center, window_layer, hover : callable
+    center, window_layer, hover, tool
         See `napari_eprimg.view.pointing.Pointing`.
     """
 
@@ -50,6 +51,7 @@ class PlanePane(QWidget):
         center: Callable[[tuple[float, ...]], None],
         window_layer: Callable[[], Image | None],
         hover: Callable[[tuple[float, ...]], None],
+        tool: ClickTool | None = None,
     ) -> None:
         super().__init__()
         self.setObjectName(f"{PLANES[axis]}_pane")
@@ -67,7 +69,7 @@ class PlanePane(QWidget):
         self._mirror = LayerMirror(source, self.viewer)
         self.marks = CanvasMarks(self.canvas, self.viewer)
         self._pointing = Pointing(
-            self.viewer, reading, center=center, window_layer=window_layer, hover=hover
+            self.viewer, reading, center=center, window_layer=window_layer, hover=hover, tool=tool
         )
         self._radiological = True
         self._fitted: tuple[float, ...] = ()

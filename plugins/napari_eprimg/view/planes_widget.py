@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QFrame, QScrollArea, QSizePolicy, QSplitter, QVBoxLayout, QWidget
 
 from eprimg.model.case import Case
+from napari_eprimg.lesions.click_hand import click_tool_of
 from napari_eprimg.reading.reading import reading_of
 from napari_eprimg.view.fusion import FusionBar, short_words
 from napari_eprimg.view.layers import layer_facts, lesion_layer, sync_layers
@@ -54,10 +56,14 @@ class PlanesWidget(QWidget):
         self._painted: Layer | None = None
         self._closed = False
         self.layer_sync = sync_layers(self._viewer, self.reading)
-        actions = {
+        # Another reading than the viewer's own is for looking only.
+        own = self.reading is reading_of(self._viewer)
+        self._tool = click_tool_of(self._viewer) if own else None
+        actions: dict[str, Any] = {
             "center": self.center_on,
             "window_layer": self._window_layer,
             "hover": self._on_hover,
+            "tool": self._tool,
         }
         self.fusion = FusionBar(self._viewer, self.reading)
         self.windows = WindowBar(self._window_layers)
@@ -151,7 +157,10 @@ class PlanesWidget(QWidget):
         super().closeEvent(event)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
-        """Go back to the values at the crosshair when the mouse leaves a plane.
+        """Follow the mouse as it leaves a plane, and Esc.
+
+        Then the values are those at the crosshair again.  Esc puts the click tool down; napari has
+        the key for its polygon, before any key of the viewer.
 
         Parameters
         ----------
@@ -165,6 +174,15 @@ class PlanesWidget(QWidget):
         bool
             False: the canvas sees the event too.
         """
+        if (
+            isinstance(event, QKeyEvent)
+            and event.type() == QEvent.Type.KeyPress
+            and event.key() == Qt.Key.Key_Escape
+            and self._tool is not None
+            and self._tool.active
+        ):
+            self._tool.take_up(False)
+            return True
         if event.type() == QEvent.Type.Leave and self._hovered is not None:
             self._hovered = None
             self._show_values()

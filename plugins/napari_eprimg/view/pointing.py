@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from napari.components import Dims, ViewerModel
     from napari.layers import Image
 
+    from napari_eprimg.lesions.click_tool import ClickTool
     from napari_eprimg.reading.reading import Reading
 
 __all__ = ["Pointing", "another_slice"]
@@ -39,6 +40,8 @@ class Pointing:
         Gives the image layer whose window a drag with Shift changes, or None.
     hover : callable
         Called with a point (S, P, L) while the mouse moves.
+    tool : ClickTool
+        While it is in hand, clicks are its own: a plain one, and one with Shift.
     """
 
     def __init__(
@@ -49,7 +52,9 @@ class Pointing:
         center: Callable[[tuple[float, ...]], None],
         window_layer: Callable[[], Image | None],
         hover: Callable[[tuple[float, ...]], None],
+        tool: ClickTool | None = None,
     ) -> None:
+        self._tool = tool
         self._viewer = viewer
         self._reading = reading
         self._center = center
@@ -135,6 +140,8 @@ class Pointing:
         if not self._may_point():
             return
         event.handled = True
+        if self._clicking:
+            return  # the first of the two clicks has done its work
         self._reading.move_cursor(_three(event.position))
         self._center(_three(event.position))
 
@@ -157,21 +164,38 @@ class Pointing:
             moved = moved or math.dist(start, event.pos) > _CLICK_PX
             yield
         if not moved:
-            self._reading.move_cursor(_three(event.position))
+            self._take(event, background=False)
+
+    def _take(self, event: Any, *, background: bool) -> None:
+        """Give a click to the tool in hand, else to the crosshair."""
+        point = _three(event.position)
+        if self._tool is not None and self._tool.active:
+            self._tool.click(point, background=background)
+        elif not background:
+            self._reading.move_cursor(point)
+
+    @property
+    def _clicking(self) -> bool:
+        return self._tool is not None and self._tool.active
 
     def _drag_window(self, event: Any) -> Iterator[None]:
-        layer = self._window_layer()
-        if layer is None:
+        layer, clicking = self._window_layer(), self._clicking
+        if layer is None and not clicking:
             return
-        start, limits = event.pos, tuple(layer.contrast_limits)
+        start, moved = event.pos, not clicking
+        limits = tuple(layer.contrast_limits) if layer is not None else (0.0, 0.0)
         height, width = self._viewer.canvas.size
         event.handled = True
         yield
         while event.type == "mouse_move":
             event.handled = True
+            moved = moved or math.dist(start, event.pos) > _CLICK_PX
             right, up = event.pos[0] - start[0], start[1] - event.pos[1]
-            layer.contrast_limits = dragged(limits, right, up, (width, height))
+            if layer is not None and moved:
+                layer.contrast_limits = dragged(limits, right, up, (width, height))
             yield
+        if not moved:
+            self._take(event, background=True)
 
 
 def another_slice(dims: Dims, axis: int, mm: float) -> bool:
