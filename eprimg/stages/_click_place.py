@@ -18,7 +18,8 @@ from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Role, Series
 from eprimg.model.volume import EchoStack
-from eprimg.stages.carry import Carrier, reference_series, transform_to
+from eprimg.stages._region_carrier import Carrier
+from eprimg.stages.carry import reference_series, transform_to
 from eprimg.stages.region_voxels import RegionVoxels
 
 __all__ = [
