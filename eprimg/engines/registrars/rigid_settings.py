@@ -64,6 +64,7 @@ class StartSettings:
     minimum_overlap_fraction: float
     header_overlap_fraction: float
     near_header_mm: float
+    far_share: float
     displaced_mm: tuple[float, ...]
     sampled_fraction: float
     iterations: int

@@ -34,6 +34,7 @@ from eprimg.engines.registrars.sitk_steps import (
     mask_to_sitk,
     one_metric_thread,
     smooth,
+    unrounded,
 )
 from eprimg.engines.sitk_bridge import (
     euler_transform,
@@ -41,7 +42,7 @@ from eprimg.engines.sitk_bridge import (
     to_sitk,
     to_sitk_transform,
 )
-from eprimg.errors import EngineError, InputError
+from eprimg.errors import EngineError
 from eprimg.model.manual_help import MetricMask
 from eprimg.model.transform import Transform
 from eprimg.model.volume import Volume
@@ -52,9 +53,6 @@ FloatArray = npt.NDArray[np.float64]
 
 _SECOND_SIGMA = 2.0
 """The second estimate sees the last level twice as smooth, at other sample points."""
-
-_ROUNDED = 1e-3
-"""Matrices in text files have four decimals or more; a true scale is far above this."""
 
 
 class SimpleITKRigid:
@@ -248,7 +246,7 @@ class _Search:
     def begin(self, start: str | Transform) -> tuple[FloatArray, str, FloatArray]:
         """Return a start, its name, and the place from which the search goes on."""
         if isinstance(start, Transform):
-            matrix = _rigid(np.array(start.matrix))
+            matrix = unrounded(np.array(start.matrix))
             return matrix, "given", matrix
         if start == "best":
             return self.best_start()
@@ -281,11 +279,9 @@ class _Search:
         for name, matrix in self.candidates(displaced=not believed).items():
             if any(np.allclose(matrix, other, rtol=0, atol=1.0) for _, _, other in scored):
                 continue
-            if believed and np.linalg.norm(matrix[:3, 3]) > rules.near_header_mm:
-                continue
             overlap = overlap_fraction(self.fixed.grid, self.moving.grid, matrix)
             if overlap >= rules.minimum_overlap_fraction:
-                scored.append((self.score(matrix, level), name, matrix))
+                scored.append((self.weighed(matrix, matrix, level, believed), name, matrix))
         if not scored:
             raise EngineError(
                 "the two series cannot be brought to overlap",
@@ -300,12 +296,20 @@ class _Search:
             if overlap_fraction(self.fixed.grid, self.moving.grid, moved) >= (
                 rules.minimum_overlap_fraction
             ):
-                tried.append((self.score(moved, level), name, matrix, moved))
+                tried.append((self.weighed(moved, matrix, level, believed), name, matrix, moved))
         if not tried:
             tried = [(value, name, matrix, matrix) for value, name, matrix in scored]
         # The search goes on where the short one ended: far starts used up its iterations before.
         _, name, matrix, moved = min(tried, key=lambda entry: entry[0])
         return matrix, name, moved
+
+    def weighed(
+        self, matrix: FloatArray, start: FloatArray, level: LevelSettings, believed: bool
+    ) -> float:
+        """Return the metric, which counts for less where the start left a believed header far."""
+        far = believed and np.linalg.norm(start[:3, 3]) > self.rules.start.near_header_mm
+        value = self.score(matrix, level)
+        return value * self.rules.start.far_share if far and value < 0 else value
 
     def score(self, matrix: FloatArray, level: LevelSettings, *, correlate: bool = False) -> float:
         """Return the metric at a transform; the engine minimises, so lower is more alike."""
@@ -430,20 +434,3 @@ def _shift(vector_mm: npt.ArrayLike) -> FloatArray:
 
 def _inverse(matrix: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
-
-
-def _rigid(matrix: FloatArray) -> FloatArray:
-    """Take rounding of a file out of a rigid matrix; what scales, shears or mirrors is refused."""
-    left, sizes, right = np.linalg.svd(matrix[:3, :3])
-    turned = left @ right
-    if np.abs(sizes - 1.0).max() > _ROUNDED or np.linalg.det(turned) < 0.0:
-        raise InputError(
-            "a rigid search begins with a rigid transform, and this one scales, shears or mirrors",
-            code="E_TRANSFORM_FILE",
-            where="start",
-            value=[round(float(s), 4) for s in sizes],
-            action="give a rigid transform as the start, or begin with identity or best",
-        )
-    rigid = matrix.copy()
-    rigid[:3, :3] = turned
-    return rigid

@@ -11,9 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from eprimg.engines.sitk_bridge import to_sitk
+from eprimg.errors import InputError
 from eprimg.model.manual_help import MetricMask
 
-__all__ = ["halfway", "last_line", "lattice", "mask_to_sitk", "one_metric_thread", "smooth"]
+__all__ = [
+    "halfway",
+    "last_line",
+    "lattice",
+    "mask_to_sitk",
+    "one_metric_thread",
+    "smooth",
+    "unrounded",
+]
+
+_ROUNDED = 1e-3
+"""Matrices in text files have four decimals or more; a true scale is far above this."""
 
 _FEWEST_ALONG_AXIS = 8
 """Sample points that thinning leaves along an axis, where the volume has as many."""
@@ -174,3 +186,36 @@ def halfway(
     middle[:3, :3] = turn
     middle[:3, 3] = 0.5 * (ends[0] + ends[1]) - turn @ centre_mm
     return middle
+
+
+def unrounded(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Take the rounding of a file out of a rigid matrix.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (4, 4)
+        Rigid within 1e-3: text files have four decimals or more.
+
+    Returns
+    -------
+    ndarray, shape (4, 4)
+        With the nearest rotation.
+
+    Raises
+    ------
+    InputError
+        ``E_TRANSFORM_FILE`` when it scales, shears or mirrors.
+    """
+    left, sizes, right = np.linalg.svd(matrix[:3, :3])
+    turned = left @ right
+    if np.abs(sizes - 1.0).max() > _ROUNDED or np.linalg.det(turned) < 0.0:
+        raise InputError(
+            "a rigid search begins with a rigid transform, and this one scales, shears or mirrors",
+            code="E_TRANSFORM_FILE",
+            where="start",
+            value=[round(float(s), 4) for s in sizes],
+            action="give a rigid transform as the start, or begin with identity or best",
+        )
+    rigid = matrix.copy()
+    rigid[:3, :3] = turned
+    return rigid

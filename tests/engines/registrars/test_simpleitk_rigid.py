@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from eprimg.engines.registrars.rigid_settings import load_profile
-from eprimg.engines.registrars.similarity import body_points_mm, moved_rms_mm
+from eprimg.engines.registrars.similarity import (
+    body_points_mm,
+    moved_rms_mm,
+    overlap_fraction,
+)
 from eprimg.engines.registrars.simpleitk_rigid import SimpleITKRigid
 from eprimg.errors import ConfigError, EngineError, InputError
 from eprimg.model.grid import Grid
@@ -243,3 +249,19 @@ def test_estimates_that_agree_are_averaged(fixed: Volume, moving: Volume) -> Non
     assert averaged.consistency_mm == first.consistency_mm > 0.0
     apart = moved_rms_mm(body_points_mm(fixed.data, fixed.grid), averaged.matrix, first.matrix)
     assert apart == pytest.approx(0.5 * first.consistency_mm, rel=0.05)
+
+
+def test_a_header_that_overlaps_by_more_than_half_may_have_lost_65_mm(fixed: Volume) -> None:
+    """165 mm along x of which 100 overlap: the start nearby does not find it, the moments do."""
+    shift = np.array([65.0, 0.0, 0.0])
+    there = grid(frame="4.5.6")
+    other = painted(there, np.eye(4), POST, "signal", 2)
+    affine = np.array(there.affine)
+    affine[:3, 3] += shift
+    lost = replace(other, grid=replace(there, affine=affine))
+    assert 0.5 < overlap_fraction(fixed.grid, lost.grid, np.eye(4)) < 0.7
+    result = run(fixed, lost, start="best")
+    assert result.start_name in ("centres", "moments")
+    truth = np.eye(4)
+    truth[:3, 3] = shift
+    assert error_mm(result.matrix, truth) < 0.5
