@@ -103,6 +103,7 @@ def segment(
             action=f"use one of: {', '.join(dict.fromkeys((*_PET_METHODS, *_CLICKS)))}",
         )
     points = [_point(s, "--seed") for s in seeds or ()]
+    others_mm = [_point(b, "--background") for b in background or ()]
     check_target(out_folder, overwrite=overwrite, source=source)
     only_mr = method in _CLICKS and method not in _PET_METHODS
     with progress() as tell:
@@ -134,7 +135,7 @@ def segment(
                 if isinstance(one.pixels, EchoStack)
                 else one.pixels.data
             )
-            others = seed_indices(one.grid, [_point(b, "--background") for b in background or ()])
+            others = seed_indices(one.grid, others_mm, where="--background")
             made = segment_mr(
                 data, one.grid, places, method=method, background=others, diameter_mm=diameter_mm
             )

@@ -12,6 +12,8 @@ __all__ = ["STAGES", "with_findings"]
 STAGES = ("register", "quantify", "segment", "measure", "stratify")
 """Stages of the main job, in the order in which they are run."""
 
+_ONCE = "W_REGION_EMPTY"
+
 
 def with_findings(
     before: Sequence[Finding], noticed: Sequence[Finding], stage: str
@@ -30,7 +32,11 @@ def with_findings(
     Returns
     -------
     tuple of Finding
-        In the order of stages; what was noticed before the first stage keeps the head.
+        In the order of stages; what was noticed before the first stage keeps the head.  That a
+        region has no voxel is kept as the first stage that saw it says it, once for each region.
     """
-    found = [f for f in before if f.stage != stage] + [replace(f, stage=stage) for f in noticed]
+    kept = [f for f in before if f.stage != stage]
+    told = {f.where for f in kept if f.code == _ONCE}
+    new = [f for f in noticed if f.code != _ONCE or f.where not in told]
+    found = kept + [replace(f, stage=stage) for f in new]
     return tuple(sorted(found, key=lambda f: STAGES.index(f.stage) if f.stage in STAGES else -1))

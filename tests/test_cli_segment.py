@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from eprimg import __version__
 from tests.conftest import Outcome, is_pet
 from tests.validation.pet_spheres import SCENES, SPACING_MM, dice, make_sphere
 
@@ -79,7 +82,7 @@ def test_without_a_seed_candidates_are_found_and_the_method_counts(
 
 
 def test_refusals_have_codes_and_leave_nothing(
-    command: Command, pet_file: Path, tmp_path: Path
+    command: Command, pet_file: Path, sphere: Any, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     cases = [
@@ -89,6 +92,11 @@ def test_refusals_have_codes_and_leave_nothing(
         (("--method", "grow-cut", "--modality", "pet"), "E_CONFIG", 4),
         (("--method", "adaptive-bg", "--modality", "mr"), "E_CONFIG", 4),
         (("--modality", "mr"), "E_SEG_CLICK", 3),
+        (
+            ("--modality", "mr", "--seed", seed_of(sphere), "--background", "900,0,0"),
+            "E_SEG_SEED: the background point lies outside the volume [--background]",
+            3,
+        ),
         (("--method", "fixed"), "E_SEG_UNIT", 3),
         (("--method", "percist", "--unit", "suvbw"), "E_SEG_REFERENCE", 3),
     ]
@@ -97,6 +105,40 @@ def test_refusals_have_codes_and_leave_nothing(
         assert (done.code, code in done.err) == (exit_code, True), (options, done.err)
         assert not out.exists()
     assert command("segment", tmp_path / "absent", "--out", out).code == 3
+    out.mkdir()
+    (out / "something").write_text("x", encoding="utf-8")
+    there = command("segment", pet_file, "--out", out)
+    assert "E_OUTPUT_EXISTS" in there.err
+    assert "--overwrite" in there.err
+    assert "--resume" not in there.err  # which this command lacks
+
+
+def test_a_file_with_sheared_axes_is_named(command: Command, tmp_path: Path) -> None:
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[0, 1] = 1.0
+    nib.save(nib.Nifti1Image(np.ones((5, 5, 5), np.float32), affine), tmp_path / "bent.nii.gz")
+    done = command("segment", tmp_path / "bent.nii.gz", "--out", tmp_path / "out")
+    assert "E_GEOM_SHEAR" in done.err
+    assert "bent.nii.gz" in done.err
+
+
+def test_a_click_on_one_mr_series_of_one_echo(
+    command: Command, real_data: Path, tmp_path: Path
+) -> None:
+    # A point in the head of the file: 32 slices, one magnitude echo beside a field map.
+    out = tmp_path / "out"
+    folder = real_data / "mri" / "philips_enh_fmap"
+    done = command("segment", folder, "--out", out, "--seed", "0,0,0")
+    assert "E_IMAGETYPE" not in done.err
+    assert done.code in (0, 5), done.err  # a region, or a row that says why there is none
+    assert len(rows_of(out)) == 1
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "eprimg", "--version"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, __version__)
 
 
 def test_a_seed_in_nothing_is_said_and_gives_an_exit_code(command: Command, tmp_path: Path) -> None:

@@ -219,7 +219,17 @@ def grid_from_nifti(
     if frame_of_reference is None:
         frame_of_reference = _minted_frame(affine, shape, session)
     i, j, k = shape[:3]
-    return Grid((k, j, i), lps, frame_of_reference)
+    return _grid_of(where, (k, j, i), lps, frame_of_reference)
+
+
+def _grid_of(where: str, shape: tuple[int, int, int], lps: FloatArray, frame: str) -> Grid:
+    """Make a grid; what is refused names the file."""
+    try:
+        return Grid(shape, lps, frame)
+    except GeometryError as error:
+        raise GeometryError(
+            error.message, code=error.code, where=where, value=error.value, action=error.action
+        ) from None
 
 
 def _minted_frame(affine: FloatArray, shape: tuple[int, ...], session: str) -> str:
@@ -298,7 +308,7 @@ def grid_from_nrrd(
     if frame_of_reference is None:
         ras = np.asarray(_RAS @ lps @ _REVERSE) + 0.0  # no negative zeros: the bytes are hashed
         frame_of_reference = _minted_frame(ras, (i, j, k), session)
-    return Grid((k, j, i), lps, frame_of_reference)
+    return _grid_of(where, (k, j, i), lps, frame_of_reference)
 
 
 def _world(nifti: Any, shape: tuple[int, ...], where: str) -> FloatArray:

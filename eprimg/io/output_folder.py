@@ -65,7 +65,7 @@ def output_path(root: Path, file: str, /, **names: str) -> Path:
 
 
 def check_target(
-    out: Path, *, overwrite: bool = False, resume: bool = False, source: Path | None = None
+    out: Path, *, overwrite: bool = False, resume: bool | None = None, source: Path | None = None
 ) -> None:
     """Refuse an output folder that exists, or that cannot be written, before any work is done.
 
@@ -73,8 +73,10 @@ def check_target(
     ----------
     out : Path
         Output folder.
-    overwrite, resume : bool
-        What the user allowed.
+    overwrite : bool
+        Whether the user allowed to replace it.
+    resume : bool, optional
+        Whether the user allowed to find the same run there; None for a step that knows no resuming.
     source : Path, optional
         The input; it must not lie in the output folder, which may be replaced.
 
@@ -94,7 +96,7 @@ def check_target(
         )
     if out.is_dir() and any(out.iterdir()):
         if not (overwrite or resume):
-            raise _exists(out)
+            raise _exists(out, resume is not None)
         _require_own(out)
     parent = out.parent if str(out.parent) else Path()
     probe = next(p for p in (parent, *parent.parents) if p.exists())
@@ -131,12 +133,12 @@ def check_apart(out: Path, source: Path) -> None:
         )
 
 
-def _exists(out: Path) -> OutputError:
+def _exists(out: Path, can_resume: bool = False) -> OutputError:
     return OutputError(
         "the output folder already holds something",
         code="E_OUTPUT_EXISTS",
         where=str(out),
-        action="give another folder, or --resume, or --overwrite",
+        action=f"give another folder, {'or --resume, ' if can_resume else ''}or --overwrite",
     )
 
 

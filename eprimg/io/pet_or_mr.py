@@ -10,11 +10,12 @@ import numpy as np
 from pydicom import dcmread
 
 from eprimg.config import Config
-from eprimg.errors import EprimgError, InputError
+from eprimg.errors import ConfigError, EprimgError, InputError
 from eprimg.io.index import scan
 from eprimg.io.index_nifti import is_nifti
 from eprimg.io.pet_checks import ENHANCED_PET
 from eprimg.io.read_nifti import read_nifti_volume
+from eprimg.io.read_volume import first_volume, stacked_series
 from eprimg.io.sidecar import nifti_stem, read_side_car
 from eprimg.io.single import read_activity, read_echoes
 from eprimg.io.stack import stack_instances
@@ -68,6 +69,7 @@ def read_pet_or_mr(
     -------
     StageResult of Study
         With one series: role ``pet``, or ``mr_pre`` (whether an agent was there is not known).
+        An MR series need not be an echo train; of several echoes the shortest is read then.
         The quantity of a PET without a side-car is as `unit` says, else activity.
 
     Raises
@@ -100,7 +102,8 @@ def read_pet_or_mr(
                 return read_activity(path, study_file=study_file, config=config, progress=progress)
             except EprimgError as error:  # the side-car is not enough for SUV: activity will do
                 findings.append(Finding.from_error(error, path.name))
-        return StageResult(_plain_study(path, kind, unit), tuple(findings))
+        plain = _plain_study(path, kind, unit)
+        return StageResult(plain.value, (*findings, *plain.findings))
     if modality == "auto":
         index = scan(path, progress=counting(progress))
         has_pet = any(e.role == Role.PET for e in index.series)
@@ -116,8 +119,52 @@ def read_pet_or_mr(
                 path, series=series, study_file=study_file, config=config, progress=progress
             )
         except EprimgError as error:
+            if error.code == "E_NO_SERIES":
+                raise _nothing(path, "PET") from error
             return _without_suv(path, series, config, error)
-    return read_echoes(path, series=series, config=config, progress=progress)
+    return _mr(path, series, config, progress)
+
+
+def _mr(path: Path, series: str, config: Config, progress: Progress | None) -> StageResult[Study]:
+    """Read one MR series: an echo train as one, any other as a volume of its shortest echo."""
+    index = scan(path, progress=counting(progress))
+    asked = [e for e in index.series if not series or series in (e.key, *e.series_uids)]
+    if any(
+        e.role in (Role.MR_PRE, Role.MR_POST) or (e.source == "nifti" and len(e.echo_times_ms) > 1)
+        for e in asked
+    ):
+        return read_echoes(path, series=series, config=config, progress=progress)
+    there = [e for e in asked if e.modality == "MR" and e.instances]
+    several = [e for e in there if len(e.echo_times_ms) > 1]
+    there = several if len(several) == 1 else there
+    if len(there) > 1:
+        raise ConfigError(
+            f"there are {len(there)} MR series: {', '.join(e.key for e in there)}",
+            code="E_ROLE",
+            where=path.name,
+            action="choose one with --series KEY (see `eprimg scan`)",
+        )
+    if not there:
+        reasons = [f"{e.key}: {e.reason}" for e in asked if e.modality == "MR" and e.reason]
+        raise _nothing(path, "MR", "; ".join(reasons[:5]))
+    (entry,) = there
+    made, noticed = stacked_series(entry, "mr", "mr", config)
+    return StageResult(_study_of(made), (*index.findings, *entry.findings, *noticed))
+
+
+def _nothing(path: Path, what: str, reasons: str = "") -> InputError:
+    """Say that a folder holds no series to outline, and what to give in its place."""
+    files = sorted(p.name for p in path.iterdir() if is_nifti(p)) if path.is_dir() else []
+    action = "`eprimg scan` shows what is there; choose with --series KEY"
+    if files:
+        more = " ..." if len(files) > 4 else ""
+        action = f"give one of the NIfTI files themselves: {', '.join(files[:4])}{more}"
+    return InputError(
+        f"no {what} series that could be outlined was found" + (f" ({reasons})" if reasons else ""),
+        code="E_NO_SERIES",
+        where=path.name,
+        action=action,
+    )
 
 
 def _without_suv(path: Path, series: str, config: Config, error: EprimgError) -> StageResult[Study]:
@@ -151,9 +198,8 @@ def _without_suv(path: Path, series: str, config: Config, error: EprimgError) ->
         study_uid=entry.study_uid,
         n_files=entry.n_files,
     )
-    study = Study("P-unnamed", (Timepoint("pet", None, (made,)),), input_hash=made.source_hash)
     said = tuple(Finding.from_error(f, entry.key) for f in faults)
-    return StageResult(study, (*stacked.findings, *said))
+    return StageResult(_study_of(made), (*stacked.findings, *said))
 
 
 def _kind_of(path: Path, modality: str) -> tuple[str, bool]:
@@ -168,29 +214,23 @@ def _kind_of(path: Path, modality: str) -> tuple[str, bool]:
     return ("mr" if said in ("MR", "MRI") or any(k in car for k in _MR_KEYS) else ""), False
 
 
-def _plain_study(path: Path, kind: str, unit: str) -> Study:
+def _plain_study(path: Path, kind: str, unit: str) -> StageResult[Study]:
     key = "signal" if kind == "mr" else unit or "activity"
     volume = read_nifti_volume(path, key)
-    data = volume.data
-    if data.ndim == 4 and (kind == "mr" or data.shape[3] == 1):
-        data = data[..., 0]  # the first echo: its contrast shows the anatomy best
-    if data.ndim != 3:
-        raise InputError(
-            "the volume holds several frames (dynamic); they are never merged",
-            code="E_PET_FRAMES",
-            where=path.name,
-            value=volume.data.shape,
-            action="give one static frame",
-        )
-    data = np.ascontiguousarray(data)
+    volume, noticed = first_volume(volume, kind, path.name)
     role = Role.MR_PRE if kind == "mr" else Role.PET
     made = Series(
         key=kind,
         role=role,
-        pixels=Volume(data, volume.grid, volume.quantity),
+        pixels=volume,
         acquisition=None,
         description=nifti_stem(path),
-        source_hash=hashlib.sha256(data.data).hexdigest(),
+        source_hash=hashlib.sha256(np.ascontiguousarray(volume.data).data).hexdigest(),
         n_files=1,
     )
-    return Study("P-unnamed", (Timepoint(kind, None, (made,)),), input_hash=made.source_hash)
+    return StageResult(_study_of(made), noticed)
+
+
+def _study_of(made: Series) -> Study:
+    point = Timepoint(made.key, None, (made,))
+    return Study("P-unnamed", (point,), input_hash=made.source_hash)

@@ -17,12 +17,12 @@ from eprimg.io.index_nifti import is_nifti
 from eprimg.io.read_nifti import read_nifti_volume
 from eprimg.io.stack import stack_instances
 from eprimg.io.study_plan import counting
-from eprimg.model.case import Finding, StageResult
+from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.study import Role, Series
 from eprimg.model.volume import Volume
 from eprimg.quantities import quantity
 
-__all__ = ["KINDS", "read_volume"]
+__all__ = ["KINDS", "first_volume", "read_volume", "stacked_series"]
 
 KINDS = {"mr": "signal", "pet": "activity", "ct": "hounsfield"}
 """Kind of a series and the quantity that its voxels are compared as."""
@@ -60,13 +60,15 @@ def read_volume(
     Returns
     -------
     StageResult of Series
-        Of several echoes the one with the shortest echo time; of a 4-D NIfTI file the first volume
-        (MR, CT) or the mean (PET).  The values of PET are in the unit that they were stored in.
+        Of several echoes the one with the shortest echo time; of a 4-D NIfTI file of MR or CT the
+        first volume, which is said (``W_FIRST_VOLUME``).  The values of PET are in the unit that
+        they were stored in.
 
     Raises
     ------
     EprimgError
-        ``E_NO_SERIES``, ``E_ROLE`` or ``E_ARGUMENT``; the codes of the readers.
+        ``E_NO_SERIES``, ``E_ROLE`` or ``E_ARGUMENT``; ``E_PET_FRAMES`` for a PET file of several
+        frames; the codes of the readers.
     """
     path = Path(path)
     if kind and kind not in KINDS:
@@ -74,7 +76,7 @@ def read_volume(
             "the kind of a series is mr, pet or ct", code="E_ARGUMENT", where=key, value=kind
         )
     if is_nifti(path):
-        return StageResult(_from_nifti(path, key, kind or "mr"))
+        return _from_nifti(path, key, kind or "mr")
     if not path.exists():
         raise InputError("there is no such folder or file", code="E_EMPTY", where=path.name)
     config = config or Config()
@@ -85,7 +87,7 @@ def read_volume(
         kind,
         path,
     )
-    made, noticed = _from_dicom(entry, key, kind or _MODALITIES[entry.modality], config)
+    made, noticed = stacked_series(entry, key, kind or _MODALITIES[entry.modality], config)
     return StageResult(made, (*index.findings, *entry.findings, *noticed))
 
 
@@ -118,20 +120,83 @@ def _one(entries: list[SeriesEntry], series: str, kind: str, path: Path) -> Seri
     return fitting[0]
 
 
-def _from_nifti(path: Path, key: str, kind: str) -> Series:
-    volume = read_nifti_volume(path, KINDS[kind])
-    data = volume.data
-    if data.ndim == 4:
-        data = data.mean(axis=-1) if kind == "pet" else np.ascontiguousarray(data[..., 0])
-    pixels = Volume(data, volume.grid, volume.quantity)
+def _from_nifti(path: Path, key: str, kind: str) -> StageResult[Series]:
+    volume, noticed = first_volume(read_nifti_volume(path, KINDS[kind]), kind, path.name)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Series(key, _ROLES[kind], pixels, None, path.name, source_hash=digest, n_files=1)
+    made = Series(key, _ROLES[kind], volume, None, path.name, source_hash=digest, n_files=1)
+    return StageResult(made, noticed)
 
 
-def _from_dicom(
+def first_volume(volume: Volume, kind: str, where: str) -> tuple[Volume, tuple[Finding, ...]]:
+    """Take one value per voxel from a file that may hold several, and say so.
+
+    Parameters
+    ----------
+    volume : Volume
+        As stored: (k, j, i), or (k, j, i, m).
+    kind : str
+        ``mr``, ``ct`` or ``pet``.
+    where : str
+        Name of the file.
+
+    Returns
+    -------
+    Volume
+        The only volume, or of several of MR or CT the first one.
+    tuple of Finding
+        ``W_FIRST_VOLUME`` when there are several.
+
+    Raises
+    ------
+    InputError
+        ``E_PET_FRAMES``: the frames of a PET file differ in time, and are never merged.
+    """
+    data = volume.data
+    if data.ndim == 3:
+        return volume, ()
+    count = data.shape[-1]
+    if kind == "pet" and count > 1:
+        raise InputError(
+            f"the file holds {count} frames (dynamic or gated); they are never merged",
+            code="E_PET_FRAMES",
+            where=where,
+            value=data.shape,
+            action="give one static frame",
+        )
+    made = Volume(np.ascontiguousarray(data[..., 0]), volume.grid, volume.quantity)
+    if count == 1:
+        return made, ()
+    text = (
+        f"{where} holds {count} volumes (echoes, or times); the first one was used, the others "
+        "were not looked at."
+    )
+    return made, (Finding("W_FIRST_VOLUME", Severity.WARNING, where, text),)
+
+
+def stacked_series(
     entry: SeriesEntry, key: str, kind: str, config: Config
 ) -> tuple[Series, tuple[Finding, ...]]:
+    """Read the frames that the index kept of a DICOM series as one volume.
+
+    Parameters
+    ----------
+    entry : SeriesEntry
+        From the index.
+    key : str
+        Key of the series.
+    kind : str
+        ``mr``, ``pet`` or ``ct``.
+    config : Config
+        Settings.
+
+    Returns
+    -------
+    Series
+        Of several echoes the one with the shortest echo time.
+    tuple of Finding
+        What was noticed.
+    """
     instances = list(entry.instances)
     if entry.modality == "MR":
         groups = by_echo(instances)

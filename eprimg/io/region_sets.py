@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from eprimg.errors import InputError
 from eprimg.model.case import Finding, Severity
+from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 
-__all__ = ["distinct_region_sets"]
+__all__ = ["distinct_region_sets", "require_voxels_on"]
 
 _SAME_PLACE_MM = 1.0
 _SAME_VOLUME = 0.02
@@ -71,6 +74,76 @@ def distinct_region_sets(
         findings += renamed
         kept.append(candidate)
     return kept, findings
+
+
+def require_voxels_on(sets: Sequence[LesionSet], grids: Mapping[str, Grid], where: str) -> None:
+    """Refuse a mask of which no region reaches the series that it is said to lie on.
+
+    Parameters
+    ----------
+    sets : sequence of LesionSet
+        All regions of one mask.
+    grids : Mapping of str to Grid
+        Grids of the series by key; those in another frame of reference than a set are not asked.
+    where : str
+        Name of the mask.
+
+    Raises
+    ------
+    InputError
+        ``E_SEG_EMPTY``: no voxel of any region lies in the field of view of any series in the
+        frame of the mask.  A frame that no series has is for others to refuse.
+
+    Notes
+    -----
+    A voxel lies in a field of view when its centre does; the field of view ends at the outer faces
+    of the outer voxels.
+    """
+    extents: list[str] = []
+    fields: dict[str, Grid] = {}
+    for each in sets:
+        frame = each.grid.frame_of_reference
+        same = {k: g for k, g in grids.items() if g.frame_of_reference == frame}
+        if not same or any(_reaches(each, grid) for grid in same.values()):
+            return
+        ends = [
+            np.flatnonzero(each.labels.any(axis=axes))[[0, -1]] for axes in ((1, 2), (0, 2), (0, 1))
+        ]
+        extents.append(_extent(each.grid, ends))
+        fields |= same
+    if not extents:
+        return
+    told = [f"{k}: {_extent(g, [(0, n - 1) for n in g.shape])}" for k, g in fields.items()]
+    raise InputError(
+        f"no region of the mask has a voxel on {', '.join(fields)}: it lies outside of the field "
+        "of view",
+        code="E_SEG_EMPTY",
+        where=where,
+        value=f"mask: {', '.join(extents)}; {'; '.join(told)}",
+        action="check masks.on, and the place that the mask's header names (RAS has the signs of x "
+        "and y the other way round than LPS)",
+    )
+
+
+def _reaches(regions: LesionSet, grid: Grid) -> bool:
+    """Tell whether any region has a voxel in a field of view; slice by slice, to bound memory."""
+    for k, plane in enumerate(np.asarray(regions.labels)):
+        here = np.argwhere(plane > 0)
+        if not here.size:
+            continue
+        points = np.column_stack([np.full(len(here), k), here])
+        index = grid.lps_mm_to_index(regions.grid.index_to_lps_mm(points))
+        if ((index >= -0.5) & (index <= np.array(grid.shape) - 0.5)).all(axis=-1).any():
+            return True
+    return False
+
+
+def _extent(grid: Grid, ends: Sequence[Any]) -> str:
+    """Name the range of a box of voxels in LPS mm."""
+    corners = np.array(np.meshgrid(*ends), dtype=np.float64).reshape(3, -1).T
+    points = grid.index_to_lps_mm(corners)
+    ranges = zip("xyz", points.min(axis=0), points.max(axis=0), strict=True)
+    return " ".join(f"{axis} {low:.0f} to {high:.0f}" for axis, low, high in ranges) + " mm LPS"
 
 
 def _is_copy(one: LesionSet, other: LesionSet) -> bool:

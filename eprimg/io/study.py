@@ -23,7 +23,7 @@ from eprimg.errors import (
 from eprimg.io.entries import refuse_damaged
 from eprimg.io.index import SeriesEntry
 from eprimg.io.manual_help import read_manual_help
-from eprimg.io.region_sets import distinct_region_sets
+from eprimg.io.region_sets import distinct_region_sets, require_voxels_on
 from eprimg.io.study_plan import READ_ROLES, Progress, StudyPlan, check_plan, plan_study
 from eprimg.io.time_points import check_pet_points, point_keys, with_primaries
 from eprimg.model.acquisition import PETAcquisition
@@ -142,6 +142,7 @@ def _read_masks(
                 config=config.read,
                 choice=mask.choice,
             )
+            require_voxels_on(result.value, {g.key: g.grid for g in grids}, mask.path.name)
             sets += result.value
             findings += result.findings
         sets, noticed = distinct_region_sets(sets, _reference_frame(series))

@@ -12,6 +12,13 @@ from scipy import ndimage
 
 from eprimg.errors import GeometryError, InputError
 from eprimg.kernels._pet_classes import flab_like, gradient_watershed, three_classes
+from eprimg.kernels._pet_size import (
+    below_reason,
+    diameter_mm_of,
+    resolution_mm,
+    thin_reason,
+    whole_voxels,
+)
 from eprimg.kernels._pet_voi import (
     Surroundings,
     climb,
@@ -27,7 +34,6 @@ from eprimg.kernels.pet_thresholds import (
     LesionLevels,
     PetConstants,
     lesion_threshold,
-    smallest_apparent_diameter_mm,
 )
 
 __all__ = ["PET_METHODS", "PetRegion", "segment_lesion"]
@@ -50,7 +56,9 @@ class PetRegion(NamedTuple):
     box : tuple of slice
         Part of the volume that was looked at.
     mask : ndarray of bool, shape of the box
-        Voxels of which at least half belongs to the lesion; the fullest one when none does.
+        Whole voxels of the lesion: the fullest ones, and of equally full ones the hottest, as many
+        as bring their volume nearest to that of `fine_mask`; at least one.  Equally full and
+        equally hot ones belong all or none when that is within 3 % of the volume.
     fraction : ndarray of float32, shape of the box
         Part of every voxel that belongs to the lesion.
     fine_mask : ndarray of bool, `upsampling` times the shape of the box
@@ -66,6 +74,8 @@ class PetRegion(NamedTuple):
     below_resolution : bool
         The lesion seems no larger than a sphere of two voxels, blurred, would, or is less than two
         voxels wide along an axis.
+    below_reason : str
+        Which of these it is, with the sizes that were compared; empty when it is none.
     clipped : bool
         It touches the edge of the volume.
     reason : str
@@ -82,6 +92,7 @@ class PetRegion(NamedTuple):
     maximum: float
     equivalent_diameter_mm: float
     below_resolution: bool
+    below_reason: str
     clipped: bool
     reason: str
 
@@ -304,11 +315,9 @@ def _measured(
     factor: int,
 ) -> PetRegion:
     fraction = fraction_of(fine, factor)
-    mask = fraction >= 0.5
-    if not mask.any():
-        mask = fraction == fraction.max()
+    mask = whole_voxels(fraction, around.values)
     volume_ml = float(np.count_nonzero(fine)) * math.prod(spacing) / 1000.0 / factor**3
-    diameter = _diameter_mm(volume_ml)
+    diameter = diameter_mm_of(volume_ml)
     # The size is judged by one rule, whatever the method: a method may miss most of a lesion.
     size = diameter
     if not math.isnan(around.background):
@@ -316,31 +325,14 @@ def _measured(
         at = around.background + c.adaptive_fraction * height
         rough = ndimage.binary_dilation(_repeated(around.rough, factor))
         seen = int(np.count_nonzero(rough & (finely >= at)))
-        size = _diameter_mm(seen * math.prod(spacing) / 1000.0 / factor**3)
-    below = min(size, diameter) <= _resolution_mm(spacing, psf_mm, c.adaptive_fraction, factor)
-    for axis in range(3):  # a single slice, say: no volume either
-        along = np.flatnonzero(fine.any(axis=tuple({0, 1, 2} - {axis})))
-        below |= bool(along.size) and int(along[-1] - along[0]) + 1 < 2 * factor
+        size = diameter_mm_of(seen * math.prod(spacing) / 1000.0 / factor**3)
+    limit = resolution_mm(spacing, psf_mm, c.adaptive_fraction, factor)
+    why = below_reason(size, diameter, limit, c.adaptive_fraction) or thin_reason(fine, factor)
+    below = bool(why)
     return PetRegion(
         around.box, mask, fraction, fine, math.nan if below else volume_ml, threshold,
-        around.background, around.maximum, diameter, below, around.clipped, "",
+        around.background, around.maximum, diameter, below, why, around.clipped, "",
     )  # fmt: skip
-
-
-def _diameter_mm(volume_ml: float) -> float:
-    return float((6000.0 * volume_ml / math.pi) ** (1.0 / 3.0))
-
-
-def _resolution_mm(
-    spacing: tuple[float, float, float], psf_mm: float, fraction: float, factor: int
-) -> float:
-    """Largest diameter at which a lesion may be one of two voxels across."""
-    voxel_mm = float(np.max(spacing))
-    # the box of a voxel blurs like a Gaussian of variance step^2 / 12
-    blur = math.sqrt(psf_mm**2 + 8.0 * math.log(2.0) * voxel_mm**2 / 12.0)
-    seems = smallest_apparent_diameter_mm(2.0 * voxel_mm, psf_fwhm_mm=blur, fraction=fraction)
-    # the top lies up to half a finer voxel off, so it is seen too low and the lesion too wide
-    return seems + 0.5 * voxel_mm / factor
 
 
 def _failed(
@@ -356,7 +348,7 @@ def _failed(
         np.zeros([n * factor for n in shape], np.bool_), math.nan, threshold,
         math.nan if around is None else around.background,
         math.nan if around is None else around.maximum,
-        math.nan, False, around is not None and around.clipped, reason,
+        math.nan, False, "", around is not None and around.clipped, reason,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from eprimg.model.study import Series
 from eprimg.model.transform import Transform
 from eprimg.registry import load_engine
 from eprimg.stages.carry import carry_regions
+from eprimg.stages.search_told import search_findings
 
 __all__ = ["find_candidates", "pet_context"]
 
@@ -98,9 +99,13 @@ def find_candidates(
     engine: Any = load_engine("segmenter", config.engine)(config)
     findings: list[Finding] = []
     if not getattr(engine, "takes_context", False):
-        return engine.segment(suvbw), findings
+        plain = engine.segment(suvbw)
+        if isinstance(plain, LesionSet):
+            findings += search_findings(suvbw, plain, series.key, config)
+        return plain, findings
     context = pet_context(series, organs=organs, transform=transform, seeds=seeds)
     found: LesionSet = engine.segment(suvbw, context)
+    findings += search_findings(suvbw, found, series.key, config, organs=context.organs)
     liver_rule = config.method in LIVER_RULES and config.reference == "liver"
     if liver_rule and not context.nuclide:
         findings.append(

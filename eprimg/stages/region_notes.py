@@ -46,6 +46,7 @@ IS_SMALL = "is small:"
 CARRIER_ORGANS = ("liver", "spleen", "marrow")
 """Organs of the phagocytes, where carriers go whatever the tumour does."""
 
+_NO_VOXEL = "has no voxel on the grid"
 _ABOVE_RANGE = "above the measurable range"
 _NO_R2STAR = "have no R2* on"
 _LATE_ECHO = "R2* times the first echo time of"
@@ -149,7 +150,7 @@ def _edge_notes(
     box = labels.boxes.get(region.id)
     where = "" if labels is reference else f" of {name}"
     if box is None:
-        return [f"has no voxel on the grid{where or ' of the reference series'}"]
+        return [f"{_NO_VOXEL}{where or ' of the reference series'}"]
     # A grid of one slice has no neighbour to lose there.
     touches = any(
         n > 1 and (b.start == 0 or b.stop == n)
@@ -271,13 +272,16 @@ def _findings(region: Region) -> list[Finding]:
     ]
     codes = (
         ("field of view", "W_REGION_CUT"),
-        ("has no voxel", "W_REGION_EMPTY"),
         (IS_SMALL, "W_REGION_SMALL"),
         ("carrier background", "W_CARRIER_BACKGROUND"),
     )
+    if region.role != RegionRole.LESION:
+        return found  # organs leave the field of view as a rule
+    empty = [n.removeprefix(_NO_VOXEL) for n in region.notes if n.startswith(_NO_VOXEL)]
+    if empty:
+        text = f"{region.name} {_NO_VOXEL}{','.join(empty)}."
+        found.append(Finding("W_REGION_EMPTY", Severity.WARNING, region.name, text))
     for note in region.notes:
-        if region.role != RegionRole.LESION:
-            continue  # organs leave the field of view as a rule
         for words, code in codes:
             if words in note:
                 found.append(Finding(code, Severity.WARNING, region.name, f"{region.name} {note}."))

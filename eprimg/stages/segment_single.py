@@ -50,7 +50,7 @@ class SingleRegions:
 
 
 def seed_indices(
-    grid: Grid, seeds_lps_mm: Sequence[Sequence[float]]
+    grid: Grid, seeds_lps_mm: Sequence[Sequence[float]], *, where: str = "--seed"
 ) -> tuple[tuple[int, int, int], ...]:
     """Bring points of the patient to voxels.
 
@@ -60,6 +60,8 @@ def seed_indices(
         Of the series.
     seeds_lps_mm : sequence of (x, y, z)
         Points in LPS mm.
+    where : str, optional
+        What they were given as.
 
     Returns
     -------
@@ -78,11 +80,11 @@ def seed_indices(
             corners = grid.index_to_lps_mm([(0, 0, 0), [n - 1 for n in grid.shape]])
             low, high = corners.min(axis=0), corners.max(axis=0)
             raise InputError(
-                "the seed lies outside the volume",
+                f"the {where.removeprefix('--')} point lies outside the volume",
                 code="E_SEG_SEED",
-                where="--seed",
+                where=where,
                 value=tuple(float(c) for c in seed),
-                action="seeds are x,y,z in LPS mm; the volume runs from "
+                action="points are x,y,z in LPS mm; the volume runs from "
                 f"{', '.join(f'{c:.0f}' for c in low)} to {', '.join(f'{c:.0f}' for c in high)}",
             )
         k, j, i = (int(c) for c in index)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 from eprimg.errors import EprimgError, InputError
 from eprimg.io.pet_or_mr import read_pet_or_mr
 from eprimg.model.study import Role
+from tests.conftest import is_mr
 
 
 def stored(folder: Path, car: dict | None = None, *, shape=(5, 4, 3), name="volume") -> Path:
@@ -55,7 +58,7 @@ def test_a_side_car_tells_mr_and_the_first_echo_is_taken(tmp_path: Path) -> None
     path = stored(tmp_path, {"EchoTime": 0.004}, shape=(5, 4, 3, 2))
     read = read_pet_or_mr(path)
     (series,) = read.value.series
-    assert (series.role, codes(read)) == (Role.MR_PRE, [])
+    assert (series.role, codes(read)) == (Role.MR_PRE, ["W_FIRST_VOLUME"])
     whole = np.asarray(nib.load(path).dataobj)
     np.testing.assert_array_equal(series.pixels.data, np.transpose(whole[..., 0]))
 
@@ -87,3 +90,50 @@ def test_a_dicom_folder_gives_the_pet_unless_mr_is_asked(phantom: Path) -> None:
     with pytest.raises(EprimgError) as caught:  # several R2* stacks: the user chooses
         read_pet_or_mr(phantom / "dicom", modality="mr")
     assert caught.value.code == "E_ROLE"
+
+
+def test_one_mr_series_of_one_echo_is_read(copy_of: Callable[..., Path], tmp_path: Path) -> None:
+    shortest: dict[str, float] = {}
+
+    def pre_first_echo(dataset: pydicom.Dataset) -> bool:
+        if not is_mr(dataset):
+            return False
+        uid = str(dataset.FrameOfReferenceUID)
+        shortest.setdefault("frame " + uid, 0.0)
+        first = uid == next(iter(shortest)).removeprefix("frame ")
+        time = float(dataset.EchoTime)
+        return first and time == shortest.setdefault(uid, time)
+
+    folder = copy_of(keep=pre_first_echo)
+    read = read_pet_or_mr(folder)
+    (series,) = read.value.series
+    assert series.role == Role.MR_PRE
+    files = [pydicom.dcmread(p) for p in sorted(folder.rglob("*.dcm"))]
+    assert series.grid.shape == (len(files), files[0].Rows, files[0].Columns)
+    exact = files[0].pixel_array * float(files[0].get("RescaleSlope", 1.0))
+    exact = exact + float(files[0].get("RescaleIntercept", 0.0))
+    assert any(np.allclose(plane, exact, rtol=1e-5) for plane in series.pixels.data)
+    with pytest.raises(InputError, match="no MR series") as caught:
+        read_pet_or_mr(folder, modality="mr", series="other")
+    assert caught.value.code == "E_NO_SERIES"
+
+
+def test_an_enhanced_field_map_file_gives_its_magnitude(real_data: Path) -> None:
+    # Source: the file's own header: 32 magnitude frames (ImageType ... M) of 1.52 ms beside 32
+    # field-map frames.
+    read = read_pet_or_mr(real_data / "mri" / "philips_enh_fmap")
+    (series,) = read.value.series
+    assert series.role == Role.MR_PRE
+    assert series.grid.shape[0] == 32
+    assert series.pixels.data.min() >= 0.0
+    assert "I_DROPPED" in codes(read)
+
+
+def test_a_folder_of_nifti_files_asks_for_one_of_them(tmp_path: Path) -> None:
+    stored(tmp_path, shape=(5, 4, 3, 2))
+    for modality in ("mr", "pet"):
+        with pytest.raises(InputError) as caught:
+            read_pet_or_mr(tmp_path, modality=modality)
+        assert caught.value.code == "E_NO_SERIES"
+        assert "volume.nii.gz" in str(caught.value)
+        assert "--echo-times-ms" not in str(caught.value)

@@ -34,8 +34,19 @@ def test_several_volumes_in_one_file(tmp_path: Path) -> None:
     frames = np.zeros((6, 5, 4, 2), np.float32)
     frames[..., 0], frames[..., 1] = 1.0, 3.0
     nib.save(nib.Nifti1Image(frames, np.diag((2.0, 2.0, 3.0, 1.0))), tmp_path / "d.nii.gz")
-    assert np.all(read_volume(tmp_path / "d.nii.gz", key="a").value.pixels.data == 1.0)
-    assert np.all(read_volume(tmp_path / "d.nii.gz", key="a", kind="pet").value.pixels.data == 2.0)
+    read = read_volume(tmp_path / "d.nii.gz", key="a")
+    assert np.all(read.value.pixels.data == 1.0)
+    (said,) = read.findings
+    assert (said.code, said.where) == ("W_FIRST_VOLUME", "d.nii.gz")
+    assert "holds 2 volumes" in said.text
+    with pytest.raises(InputError) as caught:
+        read_volume(tmp_path / "d.nii.gz", key="a", kind="pet")
+    assert caught.value.code == "E_PET_FRAMES"
+    nib.save(nib.Nifti1Image(frames[..., 1:], np.diag((2.0, 2.0, 3.0, 1.0))), tmp_path / "o.nii.gz")
+    for kind in ("mr", "pet"):
+        one = read_volume(tmp_path / "o.nii.gz", key="a", kind=kind)
+        assert np.all(one.value.pixels.data == 3.0)
+        assert one.findings == ()
 
 
 def test_dicom_gives_the_shortest_echo(phantom: Path) -> None:

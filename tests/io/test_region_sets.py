@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from eprimg.io.region_sets import distinct_region_sets
+from eprimg.errors import InputError
+from eprimg.io.region_sets import distinct_region_sets, require_voxels_on
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet, Region, RegionRole
 
@@ -54,3 +56,33 @@ def test_different_names_are_different_regions() -> None:
     kept, findings = distinct_region_sets(sets, "pre")
     assert len(kept) == 2
     assert findings == []
+
+
+def moved(regions: LesionSet, x_mm: float) -> LesionSet:
+    affine = np.array(regions.grid.affine)
+    affine[0, 3] += x_mm
+    grid = Grid(regions.grid.shape, affine, regions.grid.frame_of_reference)
+    return LesionSet(regions.labels, grid, regions.regions, regions.origin)
+
+
+def test_a_mask_outside_of_its_series_is_refused_with_both_places() -> None:
+    # Index k runs along x: the region holds x = 4 to 10 mm, the series x = 0 to 22 mm, its last
+    # outer face lies at 23 mm.
+    series = Grid((12, 12, 12), np.diag([2.0, 2.0, 2.0, 1.0]), "pre")
+    near = drawn("near.nii.gz", 2)
+    require_voxels_on([moved(near, 19.0)], {"mr_pre": series}, "near.nii.gz")
+    with pytest.raises(InputError) as caught:
+        require_voxels_on([moved(near, 19.1)], {"mr_pre": series}, "near.nii.gz")
+    assert caught.value.code == "E_SEG_EMPTY"
+    assert caught.value.where == "near.nii.gz"
+    assert "mask: x 23 to 29 y 4 to 10 z 4 to 10 mm LPS" in str(caught.value.value)
+    assert "mr_pre: x 0 to 22 y 0 to 22 z 0 to 22 mm LPS" in str(caught.value.value)
+
+
+def test_one_region_or_one_series_of_the_frame_is_enough() -> None:
+    series = Grid((12, 12, 12), np.diag([2.0, 2.0, 2.0, 1.0]), "pre")
+    far = moved(drawn("far.nii.gz", 2), 500.0)
+    require_voxels_on([far, drawn("near.nii.gz", 2)], {"mr_pre": series}, "both")
+    require_voxels_on([far], {"mr_pre": series, "other": far.grid}, "far.nii.gz")
+    # a frame that no series has is refused elsewhere, with its own words
+    require_voxels_on([drawn("x.nii.gz", 2, frame="x")], {"mr_pre": series}, "x.nii.gz")

@@ -116,6 +116,15 @@ def test_masks_of_the_study_file_are_read_on_the_named_series(
     spoken.write_text(f'[[masks]]\npath = "{mask}"\non = "ct"\n', encoding="utf-8")
     with pytest.raises(ConfigError, match="not among the series"):
         read_study(phantom / "dicom", study_file=spoken)
+    image = nib.load(mask)
+    affine = image.affine.copy()
+    affine[0, 3] += 5000.0
+    far = tmp_path / "far.nii.gz"
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine), far)
+    spoken.write_text(f'[[masks]]\npath = "{far}"\non = "mr_pre"\n', encoding="utf-8")
+    with pytest.raises(InputError, match="no region of the mask has a voxel on mr_pre") as caught:
+        read_study(phantom / "dicom", study_file=spoken)
+    assert caught.value.code == "E_SEG_EMPTY"
 
 
 def test_copies_of_the_same_regions_are_left_out_and_said(phantom: Path) -> None:

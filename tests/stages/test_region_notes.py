@@ -64,6 +64,11 @@ def test_outside_another_field_of_view(scene):
     found, findings = notes(scene, scene.region_set(), registrations=registrations)
     assert "has no voxel on the grid of pet" in found["lesion"]
     assert "W_REGION_EMPTY" in {f.code for f in findings if f.where == "lesion"}
+    # without a voxel on any grid it is said once, with all grids
+    empty = replace(scene.region_set(names=("lesion",)), labels=np.zeros(scene.shape, np.int32))
+    found, findings = notes(scene, empty)
+    (said,) = [f.text for f in findings if f.code == "W_REGION_EMPTY"]
+    assert said == ("lesion has no voxel on the grid of the reference series, of mr_post, of pet.")
 
 
 def test_small_lesion(scene):

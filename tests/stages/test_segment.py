@@ -177,7 +177,7 @@ def test_nothing_above_the_threshold(scene):
         candidates_config(scene, rule="fixed", suvbw=1000.0),
     )
     assert result.value.lesions is None
-    assert codes(result) == ["W_NO_LESIONS"]
+    assert codes(result) == ["I_SEG_SEARCH", "W_NO_LESIONS"]
 
 
 def test_without_masks_and_pet_there_is_no_lesion(scene):

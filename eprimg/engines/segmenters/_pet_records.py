@@ -96,8 +96,7 @@ def candidate_region(number: int, name: str, outline: Outline, shared: int, meth
         )
     elif made.below_resolution:
         notes.append(
-            f"{BELOW_RESOLUTION}: it seems {made.equivalent_diameter_mm:.1f} mm wide, which a "
-            "lesion of two voxels or any smaller one would; maximum and peak are stated, no volume"
+            f"{BELOW_RESOLUTION}: {made.below_reason}; maximum and peak are stated, no volume"
         )
     if outline.covered < _MOST_COVERED:
         notes.append(

@@ -16,13 +16,14 @@ from eprimg.engines.segmenters._pet_records import (
     organ_zones,
     outline_facts,
 )
+from eprimg.engines.segmenters._search import Search, fixed_search, percent_search
 from eprimg.engines.segmenters.pet_context import PetContext, liver_seeking
 from eprimg.errors import EngineError, InputError
 from eprimg.kernels.label_boxes import label_boxes, widened_box
 from eprimg.kernels.lesion_split import split_touching, zones
 from eprimg.kernels.pet_regions import PetRegion, segment_lesion
 from eprimg.kernels.pet_thresholds import LIVER_RULES, PetConstants
-from eprimg.kernels.thresholds import connected_regions, fixed_threshold_mask, percent_of_max_mask
+from eprimg.kernels.thresholds import connected_regions
 from eprimg.model.lesions import LesionSet
 from eprimg.model.maps import QuantityMap
 
@@ -98,15 +99,17 @@ class PetSegmenter:
         self._check_unit(suvbw)
         reference = self._reference(suvbw, context)
         removed = Removed()
+        search: Search | None = None
         if context.seeds:
             outlines = self._from_seeds(suvbw, context, reference)
             rule = f"{len(context.seeds)} seeds"
         else:
-            found, rule = self._detected(suvbw, reference, removed)
+            found, search = self._detected(suvbw, reference, removed)
+            rule = search.rule(suvbw.quantity.name)
             found = self._without_organs(suvbw, found, context, removed)
             found = self._split(suvbw, found)
             outlines = self._outlined(suvbw, found, context, reference)
-        return self._collected(suvbw, outlines, rule, removed)
+        return self._collected(suvbw, outlines, rule, removed, search)
 
     def _check_unit(self, suvbw: QuantityMap) -> None:
         config = self._config
@@ -156,20 +159,19 @@ class PetSegmenter:
 
     def _detected(
         self, suvbw: QuantityMap, reference: tuple[float, float] | None, removed: Removed
-    ) -> tuple[npt.NDArray[np.int32], str]:
+    ) -> tuple[npt.NDArray[np.int32], Search]:
         config = self._config
-        fixed = math.nan
         if reference is not None:
-            fixed = config.percist_factor * reference[0] + config.percist_sds * reference[1]
+            level = config.percist_factor * reference[0] + config.percist_sds * reference[1]
+            by = (
+                f"{config.percist_factor:g} means and {config.percist_sds:g} SD of the "
+                f"{config.reference}"
+            )
+            mask, search = fixed_search(suvbw, level, by)
         elif config.method == "fixed" or config.rule == "fixed":
-            fixed = config.suvbw
-        unit = suvbw.quantity.name
-        if math.isfinite(fixed):
-            mask = fixed_threshold_mask(suvbw.values, threshold=fixed, valid=suvbw.valid)
-            rule = f"{unit} >= {fixed:.4g}"
+            mask, search = fixed_search(suvbw, config.suvbw)
         else:
-            mask = percent_of_max_mask(suvbw.values, percent=config.percent, valid=suvbw.valid)
-            rule = f"{unit} >= {config.percent:g} % of the maximum"
+            mask, search = percent_search(suvbw, config.percent)
         voxel_ml = suvbw.grid.voxel_volume_ml
         found = connected_regions(mask, voxel_volume_ml=voxel_ml, minimum_volume_ml=0.0)
         sizes = np.bincount(found.ravel())[1:] * voxel_ml
@@ -182,7 +184,7 @@ class PetSegmenter:
                 f"each below {config.minimum_volume_ml:g} mL",
             )  # fmt: skip
             found[found > kept] = 0
-        return found, rule
+        return found, search
 
     def _without_organs(
         self,
@@ -313,6 +315,7 @@ class PetSegmenter:
         outlines: dict[int, Outline],
         rule: str,
         removed: Removed,
+        search: Search | None,
     ) -> LesionSet:
         config = self._config
         unwanted = {n.strip() for n in config.remove.split(",") if n.strip()}
@@ -355,5 +358,6 @@ class PetSegmenter:
                 "connectivity": 26,
                 "removed": tuple(removed.kept),
                 "outlines_of_candidates": facts,
+                **({} if search is None else {"search": search.facts()}),
             },
         )

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from eprimg.config import SegmentConfig
+from eprimg.engines.segmenters._search import fixed_search, percent_search
 from eprimg.errors import EngineError
-from eprimg.kernels.thresholds import (
-    connected_regions,
-    fixed_threshold_mask,
-    percent_of_max_mask,
-)
+from eprimg.kernels.thresholds import connected_regions
 from eprimg.model.lesions import LesionSet, Region, RegionRole, RegionSource
 from eprimg.model.maps import QuantityMap
 
@@ -59,11 +56,10 @@ class ThresholdSegmenter:
         suvbw.quantity.require("suvbw")
         config = self._config
         if config.rule == "fixed":
-            mask = fixed_threshold_mask(suvbw.values, threshold=config.suvbw, valid=suvbw.valid)
-            rule = f"SUVbw >= {config.suvbw:g}"
+            mask, search = fixed_search(suvbw, config.suvbw)
         else:
-            mask = percent_of_max_mask(suvbw.values, percent=config.percent, valid=suvbw.valid)
-            rule = f"SUVbw >= {config.percent:g} % of the maximum"
+            mask, search = percent_search(suvbw, config.percent)
+        rule = search.rule(suvbw.quantity.name)
         labels = connected_regions(
             mask,
             voxel_volume_ml=suvbw.grid.voxel_volume_ml,
@@ -95,5 +91,6 @@ class ThresholdSegmenter:
                 "rule": rule,
                 "minimum_volume_ml": config.minimum_volume_ml,
                 "connectivity": 26,
+                "search": search.facts(),
             },
         )
