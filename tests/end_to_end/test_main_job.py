@@ -30,6 +30,12 @@ def measure(folder: Path, out: Path, study_file: Path | None = None) -> Path:
     return pipeline.export_case(case, Config(), out)
 
 
+@pytest.fixture
+def plain_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures of the report, which take longer than the numbers."""
+    monkeypatch.setattr("eprimg.report.html.render_report", lambda *a, **k: "<p>no pictures</p>")
+
+
 def failed(results: Path, phantom: Path) -> list[str]:
     report = compare(results, phantom)
     return [row.name for row in report.rows if row.judged and not row.ok]
@@ -77,12 +83,14 @@ def test_everything_that_is_promised_is_written(results: Path, phantom: Path) ->
                 assert identity not in text, f"{name} holds the patient's identity"
 
 
+@pytest.mark.usefixtures("plain_page")
 def test_a_second_run_gives_the_same_numbers(results: Path, phantom: Path, tmp_path: Path) -> None:
     again = measure(phantom / "dicom", tmp_path / "again")
     for name in ("lesions.csv", "measurements.csv", "maps/dr2star.nii.gz", "maps/suvbw.nii.gz"):
         assert (again / name).read_bytes() == (results / name).read_bytes(), name
 
 
+@pytest.mark.usefixtures("plain_page")
 def test_swapping_pre_and_post_is_noticed(phantom: Path, tmp_path: Path) -> None:
     plan = {e.key: str(e.role) for e in _index(phantom) if str(e.role).startswith("mr_")}
     swap = {"mr_pre": "mr_post", "mr_post": "mr_pre"}
@@ -99,6 +107,7 @@ def _index(phantom: Path) -> tuple:  # type: ignore[type-arg]
     return scan(phantom / "dicom").series
 
 
+@pytest.mark.usefixtures("plain_page")
 def test_ignoring_the_injection_date_is_noticed(phantom: Path, tmp_path: Path) -> None:
     # The well-known fault: the injection's clock time is put on the day of the scan.
     pet = next(
@@ -120,6 +129,7 @@ def test_ignoring_the_injection_date_is_noticed(phantom: Path, tmp_path: Path) -
     assert any("SUV" in name for name in wrong), wrong
 
 
+@pytest.mark.usefixtures("plain_page")
 def test_ignoring_the_slope_of_each_slice_is_noticed(
     copy_of: Callable[..., Path], phantom: Path, tmp_path: Path
 ) -> None:
@@ -136,6 +146,7 @@ def test_ignoring_the_slope_of_each_slice_is_noticed(
     assert any("SUV" in name for name in wrong), wrong
 
 
+@pytest.mark.usefixtures("plain_page")
 def test_skipping_registration_is_noticed(
     phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +178,7 @@ def test_skipping_registration_is_noticed(
     ("suffix", "series", "column"),
     [("post", "mr_post", "n_voxels_post"), ("pet", "pet", "n_voxels_pet")],
 )
+@pytest.mark.usefixtures("plain_page")
 def test_a_mask_is_used_as_it_was_drawn_on_its_own_grid(
     suffix: str, series: str, column: str, phantom: Path, tmp_path: Path
 ) -> None:
