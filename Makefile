@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 DEMO_OUT ?= demo
 
-.PHONY: help install dev system demo test lint unit windows docs wheel bench bench-gui soak validate clean
+.PHONY: help install dev system demo test lint warm unit windows docs wheel bench bench-gui soak validate clean
 
 help:
 	@echo "make demo   install, make a phantom study as DICOM, measure it, compare with the truth"
@@ -65,11 +65,18 @@ SLOW := tests/gui/test_reading_from_open_to_report.py tests/soak tests/end_to_en
 # One thread each for BLAS: three workers with two threads each would only wait for one another.
 PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -p no:cacheprovider -n 3 --dist loadfile --no-loadscope-reorder
 
-unit: dev system
+# Done once before the workers start, because each of them would do it for itself: kernels are compiled,
+# and the assertions of the tests are rewritten (kept as bytecode, which some images switch off).
+export PYTHONDONTWRITEBYTECODE :=
+warm: dev
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m tests.warm_kernels
+	@$(BIN)/python -m pytest -p no:cacheprovider --collect-only -qq tests >/dev/null 2>&1 || true
+
+unit: dev system warm
 	$(PYTEST) $(SLOW)
 	$(PYTEST) -n 4 --cov --cov-report=term $(SLOW:%=--ignore=%) tests
 
-windows: dev system
+windows: dev system warm
 	$(PYTEST) tests/gui tests/plugins
 
 docs: dev

@@ -163,12 +163,12 @@ def _show_plan(
     overwrite: bool,
     resume: bool,
 ) -> None:
-    """Say what a run would do, after every check that needs no pixel."""
+    """Say what a run would do, after every check that needs no voxel of a series."""
     from eprimg import pipeline
-    from eprimg.io.study_plan import check_plan
+    from eprimg.folder_plan import check_folder
 
     with progress() as tell:
-        plan = pipeline.plan_folder(
+        planned = pipeline.plan_folder(
             folder,
             out_folder,
             config,
@@ -177,10 +177,10 @@ def _show_plan(
             overwrite=overwrite,
             resume=resume,
             progress=tell,
-        ).plan
-        doubts = check_plan(plan, config)
-    show_index(plan.index)
-    show_findings((*plan.findings, *doubts))
+        )
+        findings = check_folder(planned, progress=tell)
+    show_index(planned.plan.index)
+    show_findings(findings)
     out.print(f"would run: {', '.join(pipeline.STAGES)}; would write to {out_folder}", markup=False)
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from eprimg.cli_show import err, out, show_findings
 from eprimg.config import load_config
-from eprimg.errors import InputError
+from eprimg.errors import InputError, option_unused
 
 __all__ = ["batch", "status"]
 
@@ -30,6 +30,7 @@ _STYLES = {"ok": "green", "refused": "yellow", "failed": "bold red", "waiting": 
 
 
 def batch(
+    context: typer.Context,
     root: Annotated[
         Path, typer.Argument(help="Folder with one folder per study, BIDS dataset, or CSV.")
     ],
@@ -154,6 +155,7 @@ def batch(
     from eprimg.io.batch_inputs import list_studies
     from eprimg.io.output_folder import check_apart, check_target
 
+    _check_options(context, root)
     options = EngineOptions(
         workers=_cores() if workers is None else workers,
         budget_mb=1e9 * memory / 2**20 if memory is not None else 0.0,
@@ -224,6 +226,35 @@ def status(
         raise typer.Exit(code)
 
 
+def _check_options(context: typer.Context, root: Path) -> None:
+    """Refuse options that would do nothing for this list of studies and this kind of run."""
+    from eprimg.io.batch_bids import is_bids
+
+    given = context.params
+
+    def refuse(names: tuple[str, ...], here: str, purpose: str) -> None:
+        for name in names:
+            source = context.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                raise option_unused(f"--{name.replace('_', '-')}", here, purpose)
+
+    table = given["manifest"] is not None or root.is_file()
+    bids = not table and root.is_dir() and is_bids(root)
+    if table or bids:
+        here = "a table of studies" if table else "a BIDS dataset"
+        refuse(("depth",), here, "a tree of folders")
+    if not bids:
+        refuse(("per_session",), "studies that are not a BIDS dataset", "a BIDS dataset")
+    if not given["scheduler"]:
+        tls = ("tls_ca", "tls_cert", "tls_key", "insecure_scheduler")
+        refuse(tls, "a run without --scheduler", "the connection to a Dask scheduler")
+    if not given["slurm"]:
+        names = ("jobs", "job_memory", "walltime", "partition", "account")
+        refuse(names, "a run without --slurm", "the jobs that SLURM is asked for")
+    if given["scheduler"] or given["slurm"]:
+        refuse(("workers", "dashboard"), "a run on a cluster", "a run on this machine alone")
+
+
 def _is_batch(folder: Path) -> bool:
     """Tell a folder to resume, also one whose batch was killed when it had only its lock."""
     if not folder.is_dir():
@@ -282,10 +313,12 @@ def _print_json(summary: Any, rows: Any) -> None:
 
 def _show_plan(tasks: Any, folder: Path, config: Any, options: Any) -> None:
     """Say what would be done with every study, and the memory that the headers announce."""
-    from eprimg.batch.engine import plan_batch
+    from eprimg import pipeline
+    from eprimg.batch.engine import batch_config, plan_batch
     from eprimg.batch.memory import default_budget_mb, planned_memory_mb
     from eprimg.errors import EprimgError
-    from eprimg.io.study_plan import plan_study
+    from eprimg.folder_plan import check_folder
+    from eprimg.io.batch_files import BatchPaths
 
     counts: Counter[str] = Counter()
     largest = 0.0
@@ -294,12 +327,21 @@ def _show_plan(tasks: Any, folder: Path, config: Any, options: Any) -> None:
         words = decision.reason
         if decision.to_run:
             try:
-                plan = plan_study(task.path, study_file=task.study_file, facts=task.facts)
-                need = planned_memory_mb(plan.index)
+                planned = pipeline.plan_folder(
+                    task.path,
+                    BatchPaths(folder).study(task.key),
+                    batch_config(config.with_assignments(task.settings)),
+                    study_file=task.study_file,
+                    facts=task.facts,
+                    overwrite=True,
+                )
+                need = planned_memory_mb(planned.plan.index)
                 largest = max(largest, need)
                 words += f", planned memory {need:.0f} MB"
+                check_folder(planned)
             except EprimgError as error:
-                words += f", would be refused: {error.code}"
+                codes = dict.fromkeys(f.code for f in error.faults or (error,))
+                words += f", would be refused: {', '.join(codes)}"
         out.print(f"{task.key} {decision.action}: {words}", markup=False, soft_wrap=True)
     budget = options.budget_mb or default_budget_mb()
     numbers = ", ".join(f"{n} {action}" for action, n in sorted(counts.items()))

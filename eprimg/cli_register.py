@@ -145,7 +145,10 @@ def register(
 def _settings(
     config_file: Path | None, assignments: list[str] | None, model: Model | None, engine: str
 ) -> Config:
+    from eprimg.engines.registrars.profiles import checked_profiles
+
     config = load_config(config_file, assignments or ())
+    checked_profiles(config.register)
     settings: dict[str, Any] = {"accept_identity": False}
     if engine:
         settings["engine"] = engine

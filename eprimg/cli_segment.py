@@ -12,7 +12,7 @@ from rich.table import Table
 
 from eprimg.cli_show import out, progress, show_findings
 from eprimg.config import Config, SegmentConfig, load_config
-from eprimg.errors import ConfigError, InputError
+from eprimg.errors import ConfigError, InputError, option_unused
 
 __all__ = ["segment"]
 
@@ -124,12 +124,19 @@ def segment(
         if one.role == Role.PET:
             if only_mr:
                 raise _wrong_method(method, "PET", _PET_METHODS)
+            if diameter_mm is not None:
+                raise option_unused("--diameter-mm", "PET", "the click in a lesion on MR")
+            if others_mm:
+                raise option_unused("--background", "PET", "the click in a lesion on MR")
             if method:
                 config = config.with_settings({"segment": {"method": method}})
             made = _pet(study, config, places, regions_file, findings)
         else:
             if method and method not in _CLICKS:
                 raise _wrong_method(method, "MR", _CLICKS)
+            if regions_file is not None:
+                purpose = "PET, where candidates in organs are left out"
+                raise option_unused("--regions", "MR", purpose)
             data = (
                 one.pixels.volume.data[..., 0]  # the first echo
                 if isinstance(one.pixels, EchoStack)

@@ -92,7 +92,9 @@ class RegisterConfig:
     """How sessions are aligned (Mattes mutual information, multi-resolution, regular step)."""
 
     engine: str = setting("simpleitk-rigid", "entry point of the registrar")
-    profile: str = setting("rigid-mi", "settings file of resources/registration")
+    profile: str = setting(
+        "rigid-mi", "settings file of resources/registration, or the path of one (.toml)"
+    )
     model: str = setting(
         "rigid",
         "rigid; deformable: bend every accepted alignment between MR series and keep what passes; "
@@ -103,7 +105,7 @@ class RegisterConfig:
         "simpleitk-deformable", "entry point of the registrar that bends"
     )
     deformable_profile: str = setting(
-        "bspline-ncc", "settings file of resources/registration for bending"
+        "bspline-ncc", "the same for bending: a name, or the path of a file (.toml)"
     )
     moving_contrast: str = setting(
         "first-echo",

@@ -220,3 +220,28 @@ def raise_faults(faults: Sequence[EprimgError]) -> None:
         action="mend them all, then run again; `eprimg explain CODE` tells more about each",
         faults=faults,
     )
+
+
+def option_unused(option: str, here: str, purpose: str) -> ConfigError:
+    """Make the refusal of an option that would do nothing for the input that was given.
+
+    Parameters
+    ----------
+    option : str
+        As it is typed, e.g. ``--unit``.
+    here : str
+        The input, in words.
+    purpose : str
+        What the option is for.
+
+    Returns
+    -------
+    ConfigError
+        ``E_OPTION``.
+    """
+    return ConfigError(
+        f"{option} does nothing for {here}",
+        code="E_OPTION",
+        where=option,
+        action=f"leave it out; it is for {purpose}",
+    )

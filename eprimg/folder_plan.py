@@ -14,8 +14,9 @@ from eprimg.provenance import check_settings
 if TYPE_CHECKING:
     from eprimg.io.saved_case import SavedCase
     from eprimg.io.study_plan import StudyPlan
+    from eprimg.model.case import Finding
 
-__all__ = ["FolderPlan", "plan_folder"]
+__all__ = ["FolderPlan", "check_folder", "plan_folder"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -89,3 +90,39 @@ def plan_folder(
         said = merge_study_files(saved.study_file, parse_study_file(facts or {}, source=""))
     plan = plan_study(source, study_file=study_file, facts=said, progress=progress)
     return FolderPlan(source, plan, config, saved)
+
+
+def check_folder(
+    planned: FolderPlan, *, progress: Callable[[str, float], object] | None = None
+) -> tuple[Finding, ...]:
+    """Find out what a run would refuse, with the code of the run, before a voxel of a series.
+
+    Masks, maps, landmarks and transforms are read: only so it is known whether they fit.
+
+    Parameters
+    ----------
+    planned : FolderPlan
+        From `plan_folder`.
+    progress : callable, optional
+        Called with words and the finished share.
+
+    Returns
+    -------
+    tuple of Finding
+        What the plan, the headers and the masks notice.
+
+    Raises
+    ------
+    EprimgError
+        As in `eprimg.pipeline.run_folder`, for what needs no voxel of a series.
+    """
+    from eprimg.io.study_check import check_study
+    from eprimg.stages.before_run import check_before_run
+
+    saved = planned.saved is not None
+    heads = check_study(planned.plan, planned.config, leave_out_refused=saved, progress=progress)
+    parts = heads.value.parts
+    # The regions of a saved case take the place of the masks.
+    regions = () if saved else parts.regions
+    more = check_before_run(heads.value.series, regions, parts.help, planned.config)
+    return (*heads.findings, *more)

@@ -86,10 +86,11 @@ def settings_hash(config: Config, schemes: Sequence[TierScheme] | None = None) -
     Raises
     ------
     ConfigError
-        ``E_SCHEME``, ``E_COHORT``, ``E_ELIGIBILITY`` or ``E_IRON_MODEL``.
+        ``E_CONFIG``, ``E_SCHEME``, ``E_COHORT``, ``E_ELIGIBILITY`` or ``E_IRON_MODEL``.
     InputError
         ``E_IRON_CALIBRATION``, ``E_RECOVERY_TABLE`` or ``E_BLOOD_SAMPLES``.
     """
+    from eprimg.engines.registrars.profiles import checked_profiles
     from eprimg.io.eligibility import load_eligibility
     from eprimg.io.relaxivity import load_relaxivity
     from eprimg.io.schemes import load_cohort, load_schemes
@@ -97,7 +98,7 @@ def settings_hash(config: Config, schemes: Sequence[TierScheme] | None = None) -
     cohorts = load_cohort(config.stratify.cohort_file) if config.stratify.cohort_file else ()
     applied = tuple(schemes) if schemes is not None else load_schemes(config.stratify)
     text = f"{config.hash} {applied!r} {cohorts!r} {load_relaxivity(config.iron)!r}"
-    text += f" {load_eligibility(config.eligibility)!r}"
+    text += f" {load_eligibility(config.eligibility)!r} {checked_profiles(config.register)}"
     if config.partial_volume.recovery_table:
         from eprimg.io.recovery_table import load_recovery_table
 
@@ -128,7 +129,7 @@ def check_settings(config: Config) -> None:
         ``E_ENGINE``, ``E_CONFIG``, ``E_SCHEME``, ``E_COHORT``, ``E_ELIGIBILITY``,
         ``E_IRON_...`` or ``E_RECOVERY_TABLE``.
     """
-    from eprimg.engines.registrars.rigid_settings import load_profile
+    from eprimg.engines.registrars.profiles import checked_profiles
     from eprimg.registry import load_engine
     from eprimg.stages.partial_volume import check_partial_volume
 
@@ -136,7 +137,7 @@ def check_settings(config: Config) -> None:
     load_engine("segmenter", config.segment.engine)
     if config.segment_model.engine:
         load_engine("segmenter", config.segment_model.engine)
-    load_profile(config.register.profile)
+    checked_profiles(config.register)
     check_partial_volume(config.partial_volume)
     settings_hash(config)
 

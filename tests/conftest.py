@@ -54,10 +54,14 @@ class Outcome:
 
 @pytest.fixture(scope="session")
 def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small abdomen, seed 1."""
+    """The small abdomen, seed 1: one for all workers, so nobody writes into it."""
     from eprimg_phantoms import make
+    from tests.made_once import made_once, shared_folder
 
-    return make("abdomen", tmp_path_factory.mktemp("phantom") / "abdomen", size="small", seed=1)
+    def fill(folder: Path) -> None:
+        make("abdomen", folder / "abdomen", size="small", seed=1)
+
+    return made_once(shared_folder(tmp_path_factory), "phantom", fill) / "abdomen"
 
 
 @pytest.fixture
@@ -81,6 +85,12 @@ def command(
         return Outcome(code, shown.out, shown.err)
 
     return call
+
+
+@pytest.fixture
+def plain_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures of the report, which take longer than the numbers."""
+    monkeypatch.setattr("eprimg.report.html.render_report", lambda *a, **k: "<p>no pictures</p>")
 
 
 @pytest.fixture

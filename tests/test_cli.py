@@ -24,6 +24,7 @@ from eprimg.errors import (
     UnitsError,
 )
 from tests.conftest import Outcome
+from tests.quick import QUICK
 
 Command = Callable[..., Outcome]
 
@@ -140,7 +141,11 @@ def test_suv_of_one_series(command: Command, phantom: Path, tmp_path: Path) -> N
     assert again.code == 6
 
 
-def test_demo_compares_with_the_truth(command: Command, tmp_path: Path) -> None:
+def test_demo_compares_with_the_truth(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With the default settings the demo runs in `make wheel`, and the same study in test_main_job.
+    monkeypatch.setattr(cli, "Config", lambda: QUICK)
     shown = command("demo", "--out", tmp_path / "demo")
     assert shown.code == 0, shown.out + shown.err
     assert "agree with the truth" in shown.out

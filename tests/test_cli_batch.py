@@ -40,6 +40,11 @@ def test_batch_rerun_and_status(command: Command, root: Path, tmp_path: Path) ->
     assert "planned memory" in plan.out
     assert "would be refused: E_EMPTY" in plan.out
     assert not out.exists()
+    said = root / "Roe_Jane" / "study.toml"
+    said.write_text('[[clicks]]\non = "ct"\npoint_mm = [0, 0, 0]\nanatomy = "lesion"\n')
+    plan = command("batch", root, "--out", out, "--dry-run")
+    assert "MB, would be refused: E_STUDY_FILE" in plan.out
+    said.unlink()
 
     done = command("batch", root, "--out", out, "--workers", 0)
     assert done.code == 8, done.err

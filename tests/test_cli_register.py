@@ -93,6 +93,7 @@ def test_a_refused_alignment_is_written_with_its_verdict(
         (("--fixed-labels", "x.nii.gz"), 3, "give both"),
         (("--engine", "no-such-engine"), 5, "E_ENGINE"),
         (("--moving-kind", "x-ray"), 2, ""),
+        (("--set", "register.profile=nowhere.toml"), 4, "nowhere.toml"),
     ],
 )
 def test_wrong_orders(

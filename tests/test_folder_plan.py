@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from eprimg.config import Config
-from eprimg.errors import Cancelled, ConfigError, OutputError
-from eprimg.folder_plan import plan_folder
+from eprimg.errors import Cancelled, ConfigError, InputError, OutputError
+from eprimg.folder_plan import check_folder, plan_folder
 from eprimg.model.study import Role
 
 
@@ -36,3 +36,17 @@ def test_refusals(phantom: Path, tmp_path: Path) -> None:
         plan_folder(phantom / "dicom", tmp_path / "full")
     with pytest.raises(Cancelled):
         plan_folder(phantom / "dicom", tmp_path / "out", progress=lambda words, share: False)
+
+
+def test_a_plan_is_checked_as_far_as_headers_go(phantom: Path, tmp_path: Path) -> None:
+    """Reading accepts these landmarks; the stage `register` of a run would refuse them."""
+    line = [[float(n), 0.0, 0.0] for n in range(0, 40, 10)]
+    pairs = {"fixed": "mr_pre", "moving": "pet", "fixed_mm": line, "moving_mm": line}
+    facts = {"landmarks": [{**pairs, "use": "check"}]}
+    planned = plan_folder(phantom / "dicom", tmp_path / "out", facts=facts)
+    assert not any(f.code.startswith("E_") for f in check_folder(planned))
+    facts = {"landmarks": [{**pairs, "use": "result"}]}
+    planned = plan_folder(phantom / "dicom", tmp_path / "out", facts=facts)
+    with pytest.raises(InputError) as caught:
+        check_folder(planned)
+    assert caught.value.code == "E_LANDMARKS"

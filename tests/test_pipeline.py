@@ -13,7 +13,9 @@ from eprimg.errors import Cancelled, ConfigError
 from eprimg.io.case_records import patient_record
 from eprimg.io.study import read_study
 from eprimg.io.write_tables import lesions_csv, measurements_csv
+from eprimg.model.case import Case
 from eprimg.report.html import render_report
+from tests.quick import QUICK
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +25,9 @@ def study(phantom: Path):  # type: ignore[no-untyped-def]
 
 @pytest.fixture(scope="module")
 def stepped(study):  # type: ignore[no-untyped-def]
-    """The finished case, made stage by stage, and how often each stage asked."""
+    """The finished case, made stage by stage, how often each stage asked, and what each made."""
     asked: dict[str, int] = {}
+    made: dict[str, Case] = {}
     case = None
     for stage in pipeline.STAGES:
         asked[stage] = 0
@@ -33,8 +36,9 @@ def stepped(study):  # type: ignore[no-untyped-def]
             asked[stage] += 1
 
         start = None if case is None else stage
-        case = pipeline.run(study, Config(), case=case, start=start, stop=stage, progress=count)
-    return case, asked
+        case = pipeline.run(study, QUICK, case=case, start=start, stop=stage, progress=count)
+        made[stage] = case
+    return case, asked, made
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,7 @@ def test_stages_can_be_named_and_must_be_in_order(study) -> None:  # type: ignor
 
 def test_a_run_can_stop_and_go_on(study) -> None:  # type: ignore[no-untyped-def]
     told: list[tuple[str, float]] = []
-    config = Config()
+    config = QUICK
     half = pipeline.run(
         study, config, stop="quantify", progress=lambda words, share: told.append((words, share))
     )
@@ -108,17 +112,17 @@ class StopAt:
 def test_a_run_stops_at_the_call_that_asks_for_it(study, at: int, by_raising: bool) -> None:  # type: ignore[no-untyped-def]
     progress = StopAt(at, by_raising=by_raising)
     with pytest.raises(Cancelled) as caught:
-        pipeline.run(study, progress=progress)
+        pipeline.run(study, QUICK, progress=progress)
     assert caught.value.code == "E_CANCELLED"
     # Not one more question after the answer: nothing swallowed it and went on.
     assert progress.calls == at
 
 
 def test_every_long_step_asks_often(stepped, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    case, calls = stepped
+    case, calls, _ = stepped
     now = []
     pipeline.export_case(
-        case, Config(), tmp_path / "o", progress=lambda words, share: now.append(words)
+        case, QUICK, tmp_path / "o", progress=lambda words, share: now.append(words)
     )
     # Two searches with 3 levels each ask at every iteration of the optimiser.
     iterations = sum(sum(r.settings["iterations"].values()) for r in case.registrations)
@@ -135,14 +139,12 @@ def test_a_cancelled_export_leaves_nothing(whole, tmp_path: Path) -> None:  # ty
     case = replace(whole, lesions=None, drawn_lesions={}, patient_tiers=())
     for at in (1, 4, 8, 12):
         with pytest.raises(Cancelled):
-            pipeline.export_case(
-                case, Config(), tmp_path / "o", progress=StopAt(at, by_raising=True)
-            )
+            pipeline.export_case(case, QUICK, tmp_path / "o", progress=StopAt(at, by_raising=True))
         assert list(tmp_path.iterdir()) == []
 
 
 def test_findings_of_a_stage_that_runs_again_are_replaced(study, whole) -> None:  # type: ignore[no-untyped-def]
-    config = Config()
+    config = QUICK
     assert {f.stage for f in whole.findings} <= {"read", *pipeline.STAGES}
     for start in ("quantify", "measure", "stratify"):
         again = pipeline.run(study, config, case=whole, start=start)
@@ -151,7 +153,7 @@ def test_findings_of_a_stage_that_runs_again_are_replaced(study, whole) -> None:
 
 
 def test_regions_can_be_handed_in(study, whole) -> None:  # type: ignore[no-untyped-def]
-    config = Config()
+    config = QUICK
     given = pipeline.run(
         study,
         config,
@@ -166,7 +168,7 @@ def test_regions_can_be_handed_in(study, whole) -> None:  # type: ignore[no-unty
 
 
 def test_edited_schemes_take_the_place_of_those_of_the_settings(study, whole) -> None:  # type: ignore[no-untyped-def]
-    config = Config()
+    config = QUICK
     low = tuple(replace(s, edges=tuple(1e-6 * e for e in s.edges)) for s in whole.schemes)
     edited = pipeline.run(study, config, case=whole, start="stratify", schemes=low)
     assert [s.edges for s in edited.schemes] == [s.edges for s in low]
@@ -188,20 +190,21 @@ def test_edited_schemes_take_the_place_of_those_of_the_settings(study, whole) ->
     assert all(t.most_likely == tops[t.scheme] for t in tiers)
 
 
+@pytest.mark.usefixtures("plain_page")
 def test_a_folder_is_run_with_facts(phantom: Path, tmp_path: Path) -> None:
-    case = pipeline.run_folder(phantom / "dicom", tmp_path / "o", facts={"weight_kg": 81.0})
+    case = pipeline.run_folder(phantom / "dicom", tmp_path / "o", QUICK, facts={"weight_kg": 81.0})
     assert case.study.overrides == {"weight_kg": 81.0}
     assert (tmp_path / "o" / "lesions.csv").read_text(encoding="utf-8") == lesions_csv(case)
     held = pipeline.run_folder(
-        phantom / "dicom", tmp_path / "o", facts={"weight_kg": 81.0}, resume=True
+        phantom / "dicom", tmp_path / "o", QUICK, facts={"weight_kg": 81.0}, resume=True
     )
     assert not held.provenance.finished
 
 
-def test_iron_is_measured_by_the_model_that_the_settings_name(study) -> None:  # type: ignore[no-untyped-def]
-    half = pipeline.run(study, Config(), stop="segment")
+def test_iron_is_measured_by_the_model_that_the_settings_name(study, stepped) -> None:  # type: ignore[no-untyped-def]
+    half = stepped[2]["segment"]
     # the digital abdomen is a 3 T scan
-    config = Config().with_assignments(["iron.model=knobloch2018-plasma-3t"])
+    config = QUICK.with_assignments(["iron.model=knobloch2018-plasma-3t"])
     case = pipeline.run(study, config, case=half, start="measure")
     assert case.lesions is not None
     for region in case.lesions.lesions:
@@ -216,7 +219,7 @@ def test_iron_is_measured_by_the_model_that_the_settings_name(study) -> None:  #
     codes = {f.code for f in case.findings}
     assert {"I_IRON_MODEL", "I_IRON_DOSE"} <= codes
     assert "iron_median_mmol_per_l" in lesions_csv(case)
-    assert case.provenance.config_hash != pipeline.settings_hash(Config())
-    other = Config().with_assignments(["iron.model=knobloch2018-plasma-1t5"])
+    assert case.provenance.config_hash != pipeline.settings_hash(QUICK)
+    other = QUICK.with_assignments(["iron.model=knobloch2018-plasma-1t5"])
     refused = pipeline.run(study, other, case=half, start="measure", stop="measure")
     assert "E_IRON_FIELD" in {f.code for f in refused.findings}

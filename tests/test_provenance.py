@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,27 @@ def test_a_coefficient_changes_the_hash(tmp_path: Path) -> None:
     assert settings_hash(config) == first
     file.write_text(head + "89Zr,A,10,5,0.6,0.1\n")
     assert settings_hash(config) != first
+
+
+@pytest.mark.parametrize("key", ["profile", "deformable_profile"])
+def test_a_registration_profile_of_ones_own_counts(tmp_path: Path, key: str) -> None:
+    name = getattr(Config().register, key)
+    own = tmp_path / "own.toml"
+    config = Config().with_settings({"register": {key: str(own)}})
+    with pytest.raises(ConfigError, match="cannot be read") as caught:
+        check_settings(config)
+    assert (caught.value.code, caught.value.where) == ("E_CONFIG", str(own))
+    text = files("eprimg.resources").joinpath(f"registration/{name}.toml").read_text("utf-8")
+    own.write_text(text, encoding="utf-8")
+    check_settings(config)
+    first = settings_hash(config)
+    own.write_text(f"# a remark\n{text}", encoding="utf-8")
+    assert settings_hash(config) == first
+    own.write_text(text.replace("iterations = ", "iterations = 1"), encoding="utf-8")
+    assert settings_hash(config) != first
+    own.write_text(text.replace("title", "titel"), encoding="utf-8")
+    with pytest.raises(ConfigError, match="titel"):
+        check_settings(config)
 
 
 def test_a_model_is_recorded_and_its_weights_count(tmp_path: Path) -> None:

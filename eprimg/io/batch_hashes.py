@@ -41,6 +41,10 @@ _VOLATILE: Final = frozenset(
 """Keys of records that say when, where and with what a number was made."""
 
 
+_PROFILES: Final = frozenset({"profile", "deformable_profile"})
+"""Settings of `register` that may be the path of a file."""
+
+
 def _files(path: Path, study_file: Path | None) -> list[tuple[str, Path]]:
     """List the files that a run of the study would look at, with names that do not move."""
     found = list(_below(path)) if path.is_dir() else [("", path)]
@@ -235,6 +239,10 @@ def _steady(value: Any) -> Any:
 
 def _placeless(settings: dict[str, Any]) -> dict[str, Any]:
     """Keep the names of the files that settings name and drop their folders."""
+    register = settings.get("register")
+    if isinstance(register, dict):
+        own = {k: Path(str(register[k])).name for k in _PROFILES & register.keys()}
+        settings = {**settings, "register": {**register, **own}}
     iron = settings.get("iron")
     if isinstance(iron, dict) and iron.get("calibration_file"):
         table = Path(str(iron["calibration_file"])).name

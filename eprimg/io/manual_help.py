@@ -24,7 +24,7 @@ from eprimg.model.manual_help import (
     ManualHelp,
     MetricMask,
 )
-from eprimg.model.study import Series
+from eprimg.model.study import Placed
 from eprimg.model.transform import Transform
 
 __all__ = ["read_landmarks_csv", "read_manual_help"]
@@ -32,14 +32,14 @@ __all__ = ["read_landmarks_csv", "read_manual_help"]
 _COLUMNS = tuple(f"{end}_{axis}_mm" for end in ("fixed", "moving") for axis in "xyz")
 
 
-def read_manual_help(plan: StudyPlan, series: Sequence[Series]) -> StageResult[ManualHelp]:
+def read_manual_help(plan: StudyPlan, series: Sequence[Placed]) -> StageResult[ManualHelp]:
     """Read transforms, landmarks and masks of a study.
 
     Parameters
     ----------
     plan : StudyPlan
         The scan and the study file.
-    series : sequence of Series
+    series : sequence of Placed
         What was read; an entry may name a series by its key.
 
     Returns
@@ -67,7 +67,7 @@ def read_manual_help(plan: StudyPlan, series: Sequence[Series]) -> StageResult[M
     return StageResult(help_, tuple(findings))
 
 
-def _one(key: str, series: Sequence[Series], where: str) -> Series:
+def _one(key: str, series: Sequence[Placed], where: str) -> Placed:
     found = next((s for s in series if s.key == key), None)
     if found is None:
         raise ConfigError(
@@ -89,7 +89,7 @@ def _sha256(path: Path) -> str:
 
 
 def _given(
-    entry: HelpEntry, series: Sequence[Series], images: dict[str, str], where: str
+    entry: HelpEntry, series: Sequence[Placed], images: dict[str, str], where: str
 ) -> GivenTransform:
     path = entry.path
     assert path is not None
@@ -126,7 +126,7 @@ def _joining(transforms: Sequence[Transform], fixed: str, moving: str) -> Transf
 
 
 def _in_folder(
-    plan: StudyPlan, series: Sequence[Series], images: dict[str, str]
+    plan: StudyPlan, series: Sequence[Placed], images: dict[str, str]
 ) -> tuple[list[GivenTransform], list[Finding]]:
     frames = {s.grid.frame_of_reference for s in series}
     found: list[GivenTransform] = []
@@ -172,7 +172,7 @@ def _all_pairs(transforms: Sequence[Transform], frames: Sequence[str]) -> list[T
     ]
 
 
-def _landmarks(entry: HelpEntry, series: Sequence[Series], where: str) -> LandmarkPairs:
+def _landmarks(entry: HelpEntry, series: Sequence[Placed], where: str) -> LandmarkPairs:
     for key in (entry.fixed, entry.moving):
         _one(key, series, where)
     if entry.path is None:
@@ -247,7 +247,7 @@ def _fault(message: str, where: str) -> InputError:
     )
 
 
-def _mask(entry: HelpEntry, series: Sequence[Series], where: str) -> MetricMask:
+def _mask(entry: HelpEntry, series: Sequence[Placed], where: str) -> MetricMask:
     assert entry.path is not None
     frame = _one(entry.fixed, series, where).grid.frame_of_reference
     labels, grid = read_nifti_labels(entry.path, frame_of_reference=frame)

@@ -10,7 +10,7 @@ import numpy as np
 from pydicom import dcmread
 
 from eprimg.config import Config
-from eprimg.errors import ConfigError, EprimgError, InputError
+from eprimg.errors import ConfigError, EprimgError, InputError, option_unused
 from eprimg.io.index import scan
 from eprimg.io.index_nifti import is_nifti
 from eprimg.io.pet_checks import ENHANCED_PET
@@ -31,6 +31,9 @@ Progress = Callable[[str, float], None]
 
 _PET_KEYS = ("TracerName", "TracerRadionuclide", "InjectedRadioactivity")
 _MR_KEYS = ("EchoTime", "EchoTimes", "MagneticFieldStrength", "RepetitionTime")
+
+_UNIT_IS_FOR = "a PET NIfTI file without a side-car that names its unit"
+_STUDY_IS_FOR = "the injection and the patient of a PET whose header or side-car has its facts"
 
 
 def read_pet_or_mr(
@@ -75,7 +78,8 @@ def read_pet_or_mr(
     Raises
     ------
     EprimgError
-        ``E_EMPTY``, ``E_NO_SERIES``, ``E_NII_...`` and the codes of `read_activity` and
+        ``E_OPTION`` for an argument that means nothing for this kind of input; ``E_EMPTY``,
+        ``E_NO_SERIES``, ``E_NII_...`` and the codes of `read_activity` and
         `read_echoes`.
     """
     path, config = Path(path), config or Config()
@@ -84,7 +88,16 @@ def read_pet_or_mr(
             "there is no such folder or file", code="E_EMPTY", where=path.name, value=str(path)
         )
     findings: list[Finding] = []
-    if path.is_file() and is_nifti(path):
+    whole = path.is_file() and is_nifti(path)
+    if whole and series:
+        raise option_unused("--series", "one NIfTI file", "a folder with several series")
+    if unit and not whole:
+        raise option_unused("--unit", "a folder, whose headers name the unit", _UNIT_IS_FOR)
+    if whole:
+        if unit and "Units" in read_side_car(path):
+            raise option_unused("--unit", "a file whose side-car names its unit", _UNIT_IS_FOR)
+        if unit and _kind_of(path, modality)[0] == "mr":
+            raise option_unused("--unit", "MR, whose values have no unit", _UNIT_IS_FOR)
         kind, known = _kind_of(path, "pet" if unit and modality == "auto" else modality)
         if not kind:
             kind = prefer
@@ -102,6 +115,9 @@ def read_pet_or_mr(
                 return read_activity(path, study_file=study_file, config=config, progress=progress)
             except EprimgError as error:  # the side-car is not enough for SUV: activity will do
                 findings.append(Finding.from_error(error, path.name))
+        elif study_file is not None:
+            what = "MR" if kind == "mr" else "a PET without facts in a side-car, or with --unit"
+            raise option_unused("--study", what, _STUDY_IS_FOR)
         plain = _plain_study(path, kind, unit)
         return StageResult(plain.value, (*findings, *plain.findings))
     if modality == "auto":
@@ -122,6 +138,8 @@ def read_pet_or_mr(
             if error.code == "E_NO_SERIES":
                 raise _nothing(path, "PET") from error
             return _without_suv(path, series, config, error)
+    if study_file is not None:
+        raise option_unused("--study", "MR", _STUDY_IS_FOR)
     return _mr(path, series, config, progress)
 
 

@@ -17,7 +17,7 @@ from eprimg.io.study_file_maps import MapEntry
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
 from eprimg.model.maps import ExternalMap, QuantityMap
-from eprimg.model.study import Series
+from eprimg.model.study import Placed
 from eprimg.quantities import Quantity, quantity
 
 __all__ = ["read_external_map", "read_external_maps"]
@@ -26,7 +26,7 @@ _PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
 
 
 def read_external_maps(
-    entries: Sequence[MapEntry], series: Sequence[Series], *, where: str
+    entries: Sequence[MapEntry], series: Sequence[Placed], *, where: str
 ) -> StageResult[tuple[ExternalMap, ...]]:
     """Read all maps that a study file names.
 
@@ -34,7 +34,7 @@ def read_external_maps(
     ----------
     entries : sequence of MapEntry
         From the study file.
-    series : sequence of Series
+    series : sequence of Placed
         Series of the study.
     where : str
         Name of the study file, for messages.
@@ -65,7 +65,7 @@ def read_external_maps(
 
 
 def read_external_map(
-    entry: MapEntry, series: Sequence[Series], *, where: str
+    entry: MapEntry, series: Sequence[Placed], *, where: str
 ) -> StageResult[ExternalMap]:
     """Read one map and join it to the series whose frame of reference it shares.
 
@@ -73,7 +73,7 @@ def read_external_map(
     ----------
     entry : MapEntry
         Path, quantity and what was said of frame and unit.
-    series : sequence of Series
+    series : sequence of Placed
         Series of the study.
     where : str
         Name of the study file, for messages.
@@ -148,7 +148,7 @@ def read_external_map(
     return StageResult(ExternalMap(entry.key, on.key, map_, entry.phase, digest), (finding,))
 
 
-def _series_of(entry: MapEntry, series: Sequence[Series], where: str) -> Series | None:
+def _series_of(entry: MapEntry, series: Sequence[Placed], where: str) -> Placed | None:
     if not entry.on:
         return None
     found = next((s for s in series if entry.on in (s.key, str(s.role))), None)
@@ -163,7 +163,7 @@ def _series_of(entry: MapEntry, series: Sequence[Series], where: str) -> Series 
 
 
 def _from_nifti(
-    entry: MapEntry, own: Series | None, series: Sequence[Series]
+    entry: MapEntry, own: Placed | None, series: Sequence[Placed]
 ) -> tuple[npt.NDArray[Any], Grid]:
     """Read a NIfTI map; a frame in its side-car is believed before what the user says."""
     written = str(read_side_car(entry.path).get("FrameOfReferenceUID") or "")

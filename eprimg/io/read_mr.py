@@ -32,7 +32,7 @@ from eprimg.model.study import Role, Series
 from eprimg.model.volume import EchoStack, Volume
 from eprimg.quantities import quantity
 
-__all__ = ["read_mr_series"]
+__all__ = ["echo_geometry", "read_mr_series"]
 
 
 def read_mr_series(
@@ -74,22 +74,8 @@ def read_mr_series(
         return read_nifti_entry(entry, key=key, role=role, agent_phase=agent_phase)
     what = f"series {entry.key}"
     findings: list[Finding] = []
-    _check_frames(entry, what)
-    groups = by_echo(entry.instances)
-    times = [t for t in groups if t is not None]
-    _check_echoes(entry, groups.get(None, []), times, what)
-    trains = [
-        stack_geometry(
-            groups[t],
-            position_tolerance_mm=config.position_tolerance_mm,
-            what=f"{what}, echo {t:g} ms",
-        )
-        for t in times
-    ]
-    _check_same_grid(trains, times, what)
-    for train in trains:
-        require_readable(train.instances, what=what)
-    findings += timing_findings(groups, entry.key)
+    times, trains = echo_geometry(entry, config)
+    findings += timing_findings(by_echo(entry.instances), entry.key)
     findings += _distinct(f for train in trains for f in train.findings)
     notes = image_notes([train.instances for train in trains])
     trains, scale_findings = one_scale(trains, entry.key)
@@ -135,6 +121,49 @@ def read_mr_series(
         complex_echoes=_complex_echoes(entry, config),
     )
     return StageResult(series, tuple(findings))
+
+
+def echo_geometry(
+    entry: SeriesEntry, config: ReadConfig
+) -> tuple[list[float], list[StackGeometry]]:
+    """Check everything that the headers of a DICOM echo train say; no pixel is read.
+
+    Parameters
+    ----------
+    entry : SeriesEntry
+        From the index.
+    config : ReadConfig
+        Tolerances.
+
+    Returns
+    -------
+    list of float
+        Echo times in ms, in the order of the index.
+    list of StackGeometry
+        The slices of each echo, all on one grid.
+
+    Raises
+    ------
+    EprimgError
+        As `read_mr_series`, for what needs no pixel.
+    """
+    what = f"series {entry.key}"
+    _check_frames(entry, what)
+    groups = by_echo(entry.instances)
+    times = [t for t in groups if t is not None]
+    _check_echoes(entry, groups.get(None, []), times, what)
+    trains = [
+        stack_geometry(
+            groups[t],
+            position_tolerance_mm=config.position_tolerance_mm,
+            what=f"{what}, echo {t:g} ms",
+        )
+        for t in times
+    ]
+    _check_same_grid(trains, times, what)
+    for train in trains:
+        require_readable(train.instances, what=what)
+    return times, trains
 
 
 def _complex_echoes(entry: SeriesEntry, config: ReadConfig) -> DicomComplexEchoes | None:

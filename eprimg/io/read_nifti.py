@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,14 @@ from eprimg.model.study import Role, Series
 from eprimg.model.volume import EchoStack, Volume
 from eprimg.quantities import quantity
 
-__all__ = ["read_nifti_echoes", "read_nifti_labels", "read_nifti_volume"]
+__all__ = [
+    "NiftiEchoTrain",
+    "nifti_echo_train",
+    "nifti_grid",
+    "read_nifti_echoes",
+    "read_nifti_labels",
+    "read_nifti_volume",
+]
 
 _SESSION = re.compile(r"ses-[0-9A-Za-z]+")
 _MAX_VOXELS = 2**32
@@ -146,6 +154,88 @@ def read_nifti_echoes(
     EprimgError
         ``E_SIDECAR`` (no echo times), ``E_ECHO``, ``E_GRID_MISMATCH`` and E_NII_...
     """
+    train = nifti_echo_train(paths_or_4d, echo_times_ms=echo_times_ms)
+    paths, grid, times_ms, origin = train.paths, train.grid, train.echo_times_ms, train.origin
+    order = np.argsort(times_ms, kind="stable")
+    rank = np.argsort(order, kind="stable")
+    data = np.empty((*grid.shape, len(times_ms)), dtype=np.float32)
+    digest = hashlib.sha256()
+    done = 0
+    for path, nifti, count in zip(paths, train.loaded, train.counts, strict=True):
+        values = _values(nifti, path, grid).reshape(*grid.shape, count)
+        for n in range(count):
+            data[..., rank[done + n]] = values[..., n]
+        done += count
+    for n, position in enumerate(order):
+        digest.update(f"{times_ms[position]!r}|".encode())
+        digest.update(np.ascontiguousarray(data[..., n]).data)
+    rising = tuple(seconds_from_ms(float(times_ms[n])) for n in order)
+    findings = _findings(paths, key, _frame_of(paths[0], None), data, len(rising))
+    if origin == Origin.HEADER and len(paths) == len(times_ms):
+        findings += echo_name_findings(dict(zip(paths, times_ms, strict=True)), key)
+    series = Series(
+        key=key,
+        role=role,
+        pixels=EchoStack(Volume(data, grid, quantity("signal")), rising),
+        acquisition=_acquisition(paths, rising, agent_phase or _phase_of(role)),
+        description=nifti_stem(paths[0]),
+        source_hash=digest.hexdigest(),
+        study_uid=f"nifti:{hashlib.sha256(digest.digest()).hexdigest()[:16]}",
+        n_files=len(paths),
+    )
+    return StageResult(series, tuple(findings))
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class NiftiEchoTrain:
+    """What the headers and side-cars of a NIfTI echo train say.
+
+    Parameters
+    ----------
+    paths : list of Path
+        Files.
+    loaded : list of Any
+        The files with their headers; the voxels are not read yet.
+    counts : list of int
+        Echoes in each file.
+    grid : Grid
+        Where all of them lie.
+    echo_times_ms : list of float
+        Echo times in ms, in the order of the files.
+    origin : Origin
+        Who said them.
+    """
+
+    paths: list[Path]
+    loaded: list[Any]
+    counts: list[int]
+    grid: Grid
+    echo_times_ms: list[float]
+    origin: Origin
+
+
+def nifti_echo_train(
+    paths_or_4d: Path | str | Sequence[Path | str],
+    *,
+    echo_times_ms: Sequence[float] | None = None,
+) -> NiftiEchoTrain:
+    """Check what headers and side-cars of a NIfTI echo train say; no voxel is read.
+
+    Parameters
+    ----------
+    paths_or_4d, echo_times_ms
+        As in `read_nifti_echoes`.
+
+    Returns
+    -------
+    NiftiEchoTrain
+        Files, grid and echo times.
+
+    Raises
+    ------
+    EprimgError
+        As `read_nifti_echoes`, for what needs no voxel.
+    """
     paths = [
         Path(p) for p in ([paths_or_4d] if isinstance(paths_or_4d, Path | str) else paths_or_4d)
     ]
@@ -160,9 +250,7 @@ def read_nifti_echoes(
     times_ms, origin = _echo_times(paths, sum(counts), echo_times_ms)
     where = "--echo-times-ms" if origin == Origin.ENTERED else "EchoTime of the side-cars"
     check_echo_times_ms(times_ms, where=where)
-    order = np.argsort(times_ms, kind="stable")
-    rank = np.argsort(order, kind="stable")
-    if np.any(np.diff(np.array(times_ms)[order]) <= 0):
+    if np.any(np.diff(np.sort(times_ms)) <= 0):
         raise InputError(
             "echo times repeat",
             code="E_ECHO",
@@ -170,32 +258,28 @@ def read_nifti_echoes(
             value=times_ms,
             action="give one volume per echo time",
         )
-    data = np.empty((*grids[0].shape, len(times_ms)), dtype=np.float32)
-    digest = hashlib.sha256()
-    done = 0
-    for path, nifti, grid, count in zip(paths, loaded, grids, counts, strict=True):
-        values = _values(nifti, path, grid).reshape(*grid.shape, count)
-        for n in range(count):
-            data[..., rank[done + n]] = values[..., n]
-        done += count
-    for n, position in enumerate(order):
-        digest.update(f"{times_ms[position]!r}|".encode())
-        digest.update(np.ascontiguousarray(data[..., n]).data)
-    rising = tuple(seconds_from_ms(float(times_ms[n])) for n in order)
-    findings = _findings(paths, key, frame, data, len(rising))
-    if origin == Origin.HEADER and len(paths) == len(times_ms):
-        findings += echo_name_findings(dict(zip(paths, times_ms, strict=True)), key)
-    series = Series(
-        key=key,
-        role=role,
-        pixels=EchoStack(Volume(data, grids[0], quantity("signal")), rising),
-        acquisition=_acquisition(paths, rising, agent_phase or _phase_of(role)),
-        description=nifti_stem(paths[0]),
-        source_hash=digest.hexdigest(),
-        study_uid=f"nifti:{hashlib.sha256(digest.digest()).hexdigest()[:16]}",
-        n_files=len(paths),
-    )
-    return StageResult(series, tuple(findings))
+    return NiftiEchoTrain(paths, loaded, counts, grids[0], times_ms, origin)
+
+
+def nifti_grid(path: Path | str) -> Grid:
+    """Read where the voxels of a NIfTI file lie; no voxel is read.
+
+    Parameters
+    ----------
+    path : Path or str
+        File ``.nii`` or ``.nii.gz``.
+
+    Returns
+    -------
+    Grid
+        As `read_nifti_volume` gives it.
+
+    Raises
+    ------
+    EprimgError
+        As `read_nifti_volume`, for what needs no voxel.
+    """
+    return _grid(_load(Path(path)), Path(path), None)
 
 
 def _phase_of(role: Role) -> str:

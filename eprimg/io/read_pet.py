@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,23 +16,51 @@ from eprimg.io.instance import Instance
 from eprimg.io.nm_frames import NM_CLASS, nm_datasets, nm_findings
 from eprimg.io.pet_checks import ENHANCED_PET
 from eprimg.io.pet_enhanced import frame_datasets
-from eprimg.io.pet_header import header_from_datasets
+from eprimg.io.pet_header import PetHeader, header_from_datasets
 from eprimg.io.pet_rules import pet_acquisition
 from eprimg.io.pet_units import voxel_rule
 from eprimg.io.spect_facts import spect_facts_refused, spect_header
-from eprimg.io.stack import stack_geometry, stack_instances
+from eprimg.io.stack import StackGeometry, stack_geometry, stack_instances
 from eprimg.model.acquisition import PETAcquisition
 from eprimg.model.case import Finding, StageResult
 from eprimg.model.study import Role, Series
 from eprimg.model.volume import Volume
 from eprimg.quantities import quantity
 
-__all__ = ["read_pet_series"]
+__all__ = ["PetHeaderChecked", "pet_header", "read_pet_series"]
 
 _WHAT = "PET series"
 _HALF_COUNT = 0.5
 _NOT_A_STACK = frozenset({"E_PET_FRAMES", "E_PET_KIND", "E_NM_GEOMETRY"})
 """Faults after which the geometry of a stack would only be a follow-on fault."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class PetHeaderChecked:
+    """What the headers of a PET series say, after every check.
+
+    Parameters
+    ----------
+    header : PetHeader
+        The facts as they stand in the files.
+    judged : StageResult of PETAcquisition
+        The facts that SUV depends on, and what was noticed about them.
+    geometry : StackGeometry
+        Where the slices lie.
+    instances : tuple of Instance
+        The slices, each with its own rescale, in the order of the index.
+    spans : tuple
+        Range of stored values that the real-world value mapping of a frame covers, if there is one.
+    told : tuple of Finding
+        What the mapping of frames noticed.
+    """
+
+    header: PetHeader
+    judged: StageResult[PETAcquisition]
+    geometry: StackGeometry
+    instances: tuple[Instance, ...]
+    spans: tuple[tuple[float, float] | None, ...]
+    told: tuple[Finding, ...]
 
 
 def read_pet_series(
@@ -71,6 +99,58 @@ def read_pet_series(
     EprimgError
         All faults of header and geometry together; pixels are read only when there are none.
     """
+    checked = pet_header(entry, config=config, entered=entered, mode=mode)
+    header, judged, instances = checked.header, checked.judged, checked.instances
+    stacked = stack_instances(
+        instances, position_tolerance_mm=config.position_tolerance_mm, what=_WHAT
+    )
+    size = judged.value
+    rule = voxel_rule(header, size.weight_kg, size.height_m, size.sex, [])
+    if rule is None:
+        raise AssertionError("a header that passed has a rule for its voxels")
+    pixels = stacked.pixels
+    _check_spans(pixels, instances, stacked.instances, checked.spans)
+    if rule.factor != 1.0:
+        np.multiply(pixels, np.float32(rule.factor), out=pixels)
+    acquisition = _in_slice_order(judged.value, instances, stacked.instances)
+    series = Series(
+        key=key,
+        role=Role.PET,
+        pixels=Volume(pixels, stacked.grid, quantity(rule.quantity)),
+        acquisition=acquisition,
+        description=entry.description,
+        source_uid=next(iter(entry.series_uids), ""),
+        source_hash=stacked.sha256,
+        study_uid=entry.study_uid,
+        n_files=entry.n_files,
+    )
+    return StageResult(series, (*checked.told, *judged.findings, *stacked.findings))
+
+
+def pet_header(
+    entry: SeriesEntry,
+    *,
+    config: ReadConfig,
+    entered: Mapping[str, object] | None = None,
+    mode: str = "lenient",
+) -> PetHeaderChecked:
+    """Judge everything that the headers of a PET series say; no pixel is read.
+
+    Parameters
+    ----------
+    entry, config, entered, mode
+        As in `read_pet_series`.
+
+    Returns
+    -------
+    PetHeaderChecked
+        Facts and geometry, both without a fault.
+
+    Raises
+    ------
+    EprimgError
+        All faults of header and geometry together.
+    """
     instances = entry.instances
     if not instances:
         raise InputError(
@@ -106,44 +186,22 @@ def read_pet_series(
     if not spect:
         faults += spect_facts_refused(entered or {})
     judged: StageResult[PETAcquisition] | None = None
+    geometry: StackGeometry | None = None
     try:
         judged = pet_acquisition(header, entered=entered, faults=faults, mode=mode)
     except EprimgError as refused:
         faults = list(refused.faults or (refused,))
     if not any(f.code in _NOT_A_STACK for f in faults):
         try:
-            stack_geometry(
+            geometry = stack_geometry(
                 instances, position_tolerance_mm=config.position_tolerance_mm, what=_WHAT
             )
         except EprimgError as refused:
             faults.extend(refused.faults or (refused,))
     raise_faults(faults)
-    if judged is None:
+    if judged is None or geometry is None:
         raise AssertionError("a refused header leaves at least one fault")
-    stacked = stack_instances(
-        instances, position_tolerance_mm=config.position_tolerance_mm, what=_WHAT
-    )
-    size = judged.value
-    rule = voxel_rule(header, size.weight_kg, size.height_m, size.sex, [])
-    if rule is None:
-        raise AssertionError("a header that passed has a rule for its voxels")
-    pixels = stacked.pixels
-    _check_spans(pixels, instances, stacked.instances, spans)
-    if rule.factor != 1.0:
-        np.multiply(pixels, np.float32(rule.factor), out=pixels)
-    acquisition = _in_slice_order(judged.value, instances, stacked.instances)
-    series = Series(
-        key=key,
-        role=Role.PET,
-        pixels=Volume(pixels, stacked.grid, quantity(rule.quantity)),
-        acquisition=acquisition,
-        description=entry.description,
-        source_uid=next(iter(entry.series_uids), ""),
-        source_hash=stacked.sha256,
-        study_uid=entry.study_uid,
-        n_files=entry.n_files,
-    )
-    return StageResult(series, (*told, *judged.findings, *stacked.findings))
+    return PetHeaderChecked(header, judged, geometry, tuple(instances), tuple(spans), tuple(told))
 
 
 def _check_spans(

@@ -13,11 +13,12 @@ from eprimg.io.pet_bids import ACTIVITY_UNITS, bids_acquisition
 from eprimg.io.read_nifti import read_nifti_volume
 from eprimg.io.sidecar import nifti_stem, read_side_car
 from eprimg.io.spect_facts import spect_facts_refused
+from eprimg.model.acquisition import PETAcquisition
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.study import Role, Series
 from eprimg.model.volume import Volume
 
-__all__ = ["read_pet_nifti"]
+__all__ = ["nifti_pet_facts", "read_pet_nifti"]
 
 
 def read_pet_nifti(
@@ -52,16 +53,7 @@ def read_pet_nifti(
         `bids_acquisition` and of `read_nifti_volume`.
     """
     path = Path(path)
-    car = read_side_car(path)
-    if not car:
-        raise MissingTagError(
-            "a PET volume in NIfTI has no side-car, so neither dose nor clock is known",
-            code="E_SIDECAR",
-            where=nifti_stem(path) + ".json",
-            action="give the DICOM series, or a PET-BIDS side-car",
-        )
-    raise_faults(spect_facts_refused(entered or {}))
-    judged = bids_acquisition(car, path, entered=entered, mode=mode)
+    judged = nifti_pet_facts(path, entered=entered, mode=mode)
     volume = read_nifti_volume(path, "activity")
     if volume.data.ndim != 3:
         raise InputError(
@@ -90,3 +82,35 @@ def read_pet_nifti(
         text = f"{bad} values are not finite numbers; those voxels are not used"
         findings.append(Finding("W_NAN", Severity.WARNING, key, text))
     return StageResult(series, tuple(findings))
+
+
+def nifti_pet_facts(
+    path: Path, *, entered: Mapping[str, object] | None = None, mode: str = "lenient"
+) -> StageResult[PETAcquisition]:
+    """Judge what the side-car of a PET volume says; no voxel is read.
+
+    Parameters
+    ----------
+    path, entered, mode
+        As in `read_pet_nifti`.
+
+    Returns
+    -------
+    StageResult of PETAcquisition
+        Facts that SUV depends on, with what was noticed.
+
+    Raises
+    ------
+    EprimgError
+        As `read_pet_nifti`, for what needs no voxel.
+    """
+    car = read_side_car(path)
+    if not car:
+        raise MissingTagError(
+            "a PET volume in NIfTI has no side-car, so neither dose nor clock is known",
+            code="E_SIDECAR",
+            where=nifti_stem(path) + ".json",
+            action="give the DICOM series, or a PET-BIDS side-car",
+        )
+    raise_faults(spect_facts_refused(entered or {}))
+    return bids_acquisition(car, path, entered=entered, mode=mode)

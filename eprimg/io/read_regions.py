@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from eprimg.io.read_seg import absent_labels, doubtful_names, read_seg
 from eprimg.io.region_choice import RegionChoice
 from eprimg.io.region_names import region_from_name, region_from_record
 from eprimg.io.rtstruct_file import RT_STRUCTURE_SET
+from eprimg.io.shared_voxels import shared_from_side_car, whole_lesions
 from eprimg.io.sidecar import nifti_stem, read_side_car
 from eprimg.model.case import Finding, Severity, StageResult
+from eprimg.model.distinct_names import distinct_names
 from eprimg.model.lesions import LesionSet, Region
 
 __all__ = ["read_region_sets", "read_regions", "region_from_name"]
@@ -150,7 +153,10 @@ def read_region_sets(
         known = _checked_names(names, path.name)
         config = config or ReadConfig()
         result = _read_file(path, known, frame_of_reference, series, config, choice)
-        sets += result.value
+        for each in result.value:
+            layers, told = whole_lesions(each)
+            sets += layers
+            findings += told
         findings += result.findings
     for each in sets:
         findings += _flat(each)
@@ -165,6 +171,35 @@ def _files(path: Path) -> list[Path]:
 
 
 def _read_file(
+    path: Path,
+    names: dict[int, str],
+    frame: str | None,
+    series: Sequence[SeriesGrid],
+    config: ReadConfig | None,
+    choice: RegionChoice,
+) -> StageResult[tuple[LesionSet, ...]]:
+    """Read the regions of one file, and tell those apart that share a name."""
+    read = _of_format(path, names, frame, series, config, choice)
+    regions = [(n, r) for n, each in enumerate(read.value) for r in each.regions]
+    named = distinct_names([r for _, r in regions])
+    changed = [(old.name, new.name) for (_, old), new in zip(regions, named, strict=True)]
+    changed = [(old, new) for old, new in changed if old != new]
+    if not changed:
+        return read
+    sets = tuple(
+        each.with_regions(tuple(r for (k, _), r in zip(regions, named, strict=True) if k == n))
+        for n, each in enumerate(read.value)
+    )
+    twice = ", ".join(repr(name) for name in dict.fromkeys(old for old, _ in changed))
+    text = (
+        f"{path.name} gives the name {twice} to several regions; they are called "
+        f"{', '.join(new for _, new in changed[:12])} here, with their numbers. Each is measured."
+    )
+    finding = Finding("W_REGIONS_RENAMED", Severity.WARNING, path.name, text)
+    return StageResult(sets, (*read.findings, finding))
+
+
+def _of_format(
     path: Path,
     names: dict[int, str],
     frame: str | None,
@@ -234,13 +269,20 @@ def _checked_names(names: Mapping[Any, str] | None, where: str) -> dict[int, str
                 value=(label, name),
                 action="use whole numbers from 1 on and plain names",
             )
+        if number in checked:
+            raise InputError(
+                f"label {number} is named twice",
+                code="E_SEG_LABELS",
+                where=where,
+                value=(checked[number], name.strip()),
+                action="give every label one name",
+            )
         checked[number] = name.strip()
     return checked
 
 
-def _side_car_regions(path: Path) -> tuple[dict[int, Region], str | None]:
+def _side_car_regions(path: Path, car: Mapping[str, Any]) -> tuple[dict[int, Region], str | None]:
     """Return the named regions and the frame of reference of the side-car."""
-    car = read_side_car(path)
     frame = car.get("FrameOfReferenceUID")
     labels = car.get("labels", car.get("Labels"))
     if not isinstance(labels, dict):
@@ -252,6 +294,8 @@ def _side_car_regions(path: Path) -> tuple[dict[int, Region], str | None]:
     for label, record in records.items():
         # a stand-in name: the table's own is checked with the table
         (number,) = _checked_names({label: "table"}, where)
+        if number in regions:
+            _checked_names({number: regions[number].name, str(label): "table"}, where)
         regions[number] = region_from_record(number, record, where=where)
     return regions, str(frame) if frame else None
 
@@ -259,7 +303,8 @@ def _side_car_regions(path: Path) -> tuple[dict[int, Region], str | None]:
 def _from_nifti(
     path: Path, names: dict[int, str], frame_of_reference: str | None, choice: RegionChoice
 ) -> StageResult[LesionSet]:
-    known, own_frame = _side_car_regions(path)
+    car = read_side_car(path)
+    known, own_frame = _side_car_regions(path, car)
     if frame_of_reference and own_frame and frame_of_reference != own_frame:
         raise GeometryError(
             "the mask's side-car names another frame of reference than the series that it is "
@@ -299,13 +344,27 @@ def _from_nifti(
                     "lesions. Give names in a side-car or in study.toml",
                 )
             )
+    shared, lost = shared_from_side_car(
+        car.get("Shared"), labels, {n: r.name for n, r in known.items()}, path.name
+    )
+    # a lesion that lies wholly within another one shows no voxel of its own
+    present = sorted({*present, *(s.id for s in shared)})
     wanted = choice.numbers({n: known[n].name for n in present}, path.name)
+    whole = LesionSet(
+        labels, grid, tuple(known[n] for n in present), origin=path.name, shared=shared
+    )
     if wanted is not None:
+        # what a region that is left out shows of another one is that one's
+        labels = whole.labels_without([n for n in present if n not in wanted])
         present = [n for n in present if n in wanted]
-        labels = np.where(np.isin(labels, present), labels, 0).astype(labels.dtype)
+        whole = replace(
+            whole,
+            labels=labels.astype(np.int32),
+            shared=tuple(s for s in shared if {s.id, s.owner} <= set(present)),
+        )
         findings = []
     else:
         findings += absent_labels({n: r.name for n, r in known.items()}, present, path.name)
     regions = tuple(choice.apply(known[n]) for n in present)
-    findings += doubtful_names(list(regions), path.name)
-    return StageResult(LesionSet(labels, grid, regions, origin=path.name), tuple(findings))
+    findings += [*doubtful_names(list(regions), path.name), *lost]
+    return StageResult(whole.with_regions(regions), tuple(findings))

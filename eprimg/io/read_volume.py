@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from eprimg.config import Config
-from eprimg.errors import ConfigError, InputError
+from eprimg.errors import ConfigError, InputError, option_unused
 from eprimg.io.entries import SeriesEntry
 from eprimg.io.frame_types import by_echo
 from eprimg.io.index import scan
@@ -67,7 +67,8 @@ def read_volume(
     Raises
     ------
     EprimgError
-        ``E_NO_SERIES``, ``E_ROLE`` or ``E_ARGUMENT``; ``E_PET_FRAMES`` for a PET file of several
+        ``E_NO_SERIES``, ``E_ROLE`` or ``E_ARGUMENT``; ``E_OPTION`` for the key of a series and a
+        NIfTI file; ``E_PET_FRAMES`` for a PET file of several
         frames; the codes of the readers.
     """
     path = Path(path)
@@ -75,6 +76,9 @@ def read_volume(
         raise InputError(
             "the kind of a series is mr, pet or ct", code="E_ARGUMENT", where=key, value=kind
         )
+    if is_nifti(path) and series:
+        purpose = "a DICOM folder with several series"
+        raise option_unused(f"--{key}-series", "a NIfTI file", purpose)
     if is_nifti(path):
         return _from_nifti(path, key, kind or "mr")
     if not path.exists():
@@ -100,6 +104,13 @@ def _one(entries: list[SeriesEntry], series: str, kind: str, path: Path) -> Seri
                 code="E_ROLE",
                 where=path.name,
                 action="`eprimg scan` lists the keys",
+            )
+        if kind and _MODALITIES[named[0].modality] != kind:
+            raise ConfigError(
+                f"the series {series!r} is {named[0].modality}, and was said to be {kind}",
+                code="E_ROLE",
+                where=path.name,
+                action="leave the kind out: DICOM says it",
             )
         return named[0]
     fitting = [e for e in entries if not kind or _MODALITIES[e.modality] == kind]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from eprimg.errors import InputError
 from eprimg.model.case import Finding, Severity
+from eprimg.model.distinct_names import distinct_names
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 
@@ -186,8 +187,9 @@ def _renamed(regions: LesionSet, taken: set[str]) -> tuple[LesionSet, list[Findi
     if not clash:
         return regions, []
     stem = PurePath(regions.origin).name.split(".")[0] or "mask"
-    changed = tuple(
-        replace(r, name=f"{stem}:{r.name}") if r.name in taken else r for r in regions.regions
+    changed = distinct_names(
+        [replace(r, name=f"{stem}:{r.name}") if r.name in taken else r for r in regions.regions],
+        taken,
     )
     text = (
         f"The names {', '.join(clash)} of {regions.origin} are taken by another mask with "

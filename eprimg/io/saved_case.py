@@ -26,11 +26,11 @@ from eprimg.io.saved_records import (
     read_set,
     region_record,
     scheme_record,
-    shared_record,
     study_file_from_record,
     study_file_record,
     write_set,
 )
+from eprimg.io.shared_voxels import shared_record
 from eprimg.io.study_file import StudyFile
 from eprimg.io.write_maps import write_json
 from eprimg.model.case import Case, Finding, Severity

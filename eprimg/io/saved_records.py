@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from eprimg.io.read_nifti import read_nifti_labels
+from eprimg.io.shared_voxels import shared_from_record, shared_record
 from eprimg.io.study_file import StudyFile, parse_study_file
 from eprimg.io.study_file_help import HELP_SECTIONS
 from eprimg.io.write_maps import write_nifti
@@ -22,7 +22,6 @@ from eprimg.model.lesions import (
     Region,
     RegionRole,
     RegionSource,
-    SharedVoxels,
 )
 from eprimg.model.tiers import TierScheme
 
@@ -231,39 +230,6 @@ def write_set(regions: LesionSet, path: Path) -> dict[str, Any]:
     return record
 
 
-def shared_record(regions: LesionSet) -> list[dict[str, Any]]:
-    """Describe the voxels that lesions share.
-
-    Parameters
-    ----------
-    regions : LesionSet
-        Any set.
-
-    Returns
-    -------
-    list of dict
-        One for each pair: ids, place, and the voxels as bits in base64 (numpy's ``packbits``).
-    """
-    return [
-        {
-            "id": each.id,
-            "owner": each.owner,
-            "corner": list(each.corner),
-            "shape": list(each.voxels.shape),
-            "bits": b64encode(np.packbits(each.voxels).tobytes()).decode(),
-        }
-        for each in regions.shared
-    ]
-
-
-def _shared(record: Mapping[str, Any]) -> SharedVoxels:
-    k, j, i = (int(n) for n in record["shape"])
-    bits = np.frombuffer(b64decode(record["bits"]), dtype=np.uint8)
-    voxels = np.unpackbits(bits, count=k * j * i).astype(np.bool_).reshape(k, j, i)
-    a, b, c = (int(n) for n in record["corner"])
-    return SharedVoxels(int(record["id"]), int(record["owner"]), (a, b, c), voxels)
-
-
 def place_of(target: Path, folder: Path) -> dict[str, str]:
     """Say where something lies, seen from the saved case and on its own.
 
@@ -325,7 +291,7 @@ def read_set(record: Mapping[str, Any], path: Path) -> LesionSet:
     # The record holds the grid exactly; a NIfTI header holds it in single precision.
     labels, _ = read_nifti_labels(path, frame_of_reference=grid.frame_of_reference)
     regions = tuple(region_from_record(each) for each in record["regions"])
-    shared = tuple(_shared(each) for each in record.get("shared", ()))
+    shared = tuple(shared_from_record(each) for each in record.get("shared", ()))
     grown = record.get(GROWN_FROM_CLICKS)
     settings = {GROWN_FROM_CLICKS: dict(grown)} if grown else {}
     return LesionSet(labels, grid, regions, str(record["origin"]), settings, shared=shared)

@@ -52,13 +52,29 @@ def read_side_car(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        ``E_SIDECAR`` when the file is there but is not a JSON object.
+        ``E_SIDECAR`` when the file is there but is not a JSON object, or gives a key two values.
     """
     file = path.with_name(nifti_stem(path) + ".json")
     if not file.is_file():
         return {}
+
+    def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """Refuse a key with two values: JSON would keep the last one in silence."""
+        made = dict(pairs)
+        twice = [k for k, v in pairs if made[k] != v]
+        if twice:
+            raise InputError(
+                f"the side-car gives two values to {twice[0]!r}",
+                code="E_SIDECAR",
+                where=file.name,
+                action="keep the right one",
+            )
+        return made
+
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_once)
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(
             "the side-car is not valid JSON",

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eprimg.config import Config
-from eprimg.errors import ConfigError, InputError
+from eprimg.errors import ConfigError, InputError, option_unused
 from eprimg.io.index import SeriesEntry, scan
 from eprimg.io.index_nifti import is_magnitude, is_nifti
 from eprimg.io.study import read_series
@@ -118,6 +118,9 @@ def read_echoes(
     if echo_times_ms is not None:
         from eprimg.io.read_nifti import read_nifti_echoes
 
+        if series:
+            purpose = "a folder with several series, which say their echo times"
+            raise option_unused("--series", "NIfTI files with given echo times", purpose)
         files = _nifti_files(path)
         if not files:
             raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,14 @@ import numpy as np
 from eprimg.config import Config
 from eprimg.errors import (
     Cancelled,
-    ConfigError,
     EprimgError,
-    InputError,
     cancellable,
     raise_faults,
 )
 from eprimg.io.entries import refuse_damaged
 from eprimg.io.index import SeriesEntry
-from eprimg.io.manual_help import read_manual_help
-from eprimg.io.region_sets import distinct_region_sets, require_voxels_on
+from eprimg.io.series_head import ct_in_nifti
+from eprimg.io.study_parts import read_parts
 from eprimg.io.study_plan import READ_ROLES, Progress, StudyPlan, check_plan, plan_study
 from eprimg.io.time_points import check_pet_points, point_keys, with_primaries
 from eprimg.model.acquisition import PETAcquisition
@@ -32,9 +30,9 @@ from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 from eprimg.model.manual_help import ManualHelp
 from eprimg.model.maps import ExternalMap
-from eprimg.model.study import Click, Role, Series, Study, Timepoint
+from eprimg.model.study import Role, Series, Study, Timepoint
 
-__all__ = ["read_series", "read_study"]
+__all__ = ["read_series", "read_study", "refused_findings"]
 
 
 def read_series(
@@ -84,12 +82,7 @@ def read_series(
 
         return read_pet_nifti(entry.paths[0], key=key, entered=entered or {}, mode=config.pet.mode)
     if entry.source == "nifti":
-        raise InputError(
-            "CT in NIfTI is not read by this version",
-            code="E_SIDECAR",
-            where=entry.paths[0].name if entry.paths else entry.key,
-            action="give the DICOM series",
-        )
+        raise ct_in_nifti(entry)
     if role == Role.PET:
         from eprimg.io.read_pet import read_pet_series
 
@@ -99,117 +92,6 @@ def read_series(
     from eprimg.io.read_ct import read_ct_series
 
     return read_ct_series(entry, key=key, config=config.read)
-
-
-def _frame_of(role: str, series: list[Series], where: str, key: str = "masks.on") -> str:
-    found = next((s for s in series if s.key == role), None)
-    found = found or next((s for s in series if str(s.role) == role), None)
-    if found is None:
-        raise ConfigError(
-            f"{key} names {role!r}, which is not among the series that are read",
-            code="E_STUDY_FILE",
-            where=where,
-            action=f"use one of {', '.join(s.key for s in series)}",
-        )
-    return found.grid.frame_of_reference
-
-
-def _reference_frame(series: list[Series]) -> str:
-    """Frame of the series that carries the regions: the primary one of the first role there is."""
-    first = next((s for s in series if s.key == str(series[0].role)), series[0])
-    return first.grid.frame_of_reference
-
-
-def _read_masks(
-    plan: StudyPlan, series: list[Series], tell: Callable[[str, float], None], config: Config
-) -> tuple[list[LesionSet], list[Finding]]:
-    from eprimg.io.read_regions import read_region_sets
-    from eprimg.io.read_rtstruct import SeriesGrid
-
-    grids = [SeriesGrid(s.key, s.grid, s.source_uid) for s in series]
-    sets: list[LesionSet] = []
-    findings: list[Finding] = []
-    spoken = plan.study_file
-    if spoken.masks:
-        for mask in spoken.masks:
-            tell("read masks", 1.0)
-            frame = _frame_of(mask.on, series, spoken.source) if mask.on else None
-            result = read_region_sets(
-                mask.path,
-                series=[g for g in grids if frame in (None, g.grid.frame_of_reference)],
-                names=mask.names or None,
-                frame_of_reference=frame,
-                config=config.read,
-                choice=mask.choice,
-            )
-            require_voxels_on(result.value, {g.key: g.grid for g in grids}, mask.path.name)
-            sets += result.value
-            findings += result.findings
-        sets, noticed = distinct_region_sets(sets, _reference_frame(series))
-        return sets, findings + noticed
-    found: list[LesionSet] = []
-    # DICOM first: of two copies the one with its own identifiers is kept.
-    for entry in sorted(plan.entries(Role.REGIONS), key=lambda e: e.source != "dicom"):
-        tell("read masks", 1.0)
-        try:
-            result = read_region_sets(entry, series=grids, config=config.read)
-        except EprimgError as error:
-            if entry.modality != "RTSTRUCT":
-                raise
-            # a plan for a therapy often lies beside the series; nobody said that it is a mask
-            findings += [
-                Finding.from_error(fault, fault.where or entry.key)
-                for fault in error.faults or (error,)
-            ]
-            continue
-        found += result.value
-        findings += result.findings
-    named = {m.path.resolve() for m in spoken.maps}
-    unknown = [
-        e
-        for e in plan.entries(Role.UNUSED)
-        if e.source == "nifti" and not any(p.resolve() in named for p in e.paths)
-    ]
-    if not found and unknown:
-        findings.append(
-            Finding(
-                "W_MASK_UNUSED",
-                Severity.WARNING,
-                ", ".join(e.key for e in unknown[:6]),
-                "No mask was recognised, but these NIfTI files were not used: "
-                + "; ".join(f"{e.key} ({e.reason})" for e in unknown[:6])
-                + ". If one of them is a mask, name it in study.toml under masks.",
-            )
-        )
-    kept, noticed = distinct_region_sets(found, _reference_frame(series))
-    return kept, findings + noticed
-
-
-def _clicks(plan: StudyPlan, series: list[Series]) -> tuple[Click, ...]:
-    """Clicks on series that are read; one on another series is a mistake of the file."""
-    for click in plan.study_file.clicks:
-        _frame_of(click.on, series, plan.study_file.source, "clicks.on")
-    return plan.study_file.clicks
-
-
-def _read_maps(
-    plan: StudyPlan, series: list[Series], findings: list[Finding], *, leave_out: bool
-) -> tuple[ExternalMap, ...]:
-    """Read the external maps that the study file names."""
-    spoken = plan.study_file
-    if not spoken.maps or not series:
-        return ()
-    from eprimg.io.read_external_maps import read_external_maps
-
-    try:
-        result = read_external_maps(spoken.maps, series, where=spoken.source)
-    except EprimgError as error:
-        if not leave_out:
-            raise
-        findings += [Finding.from_error(fault) for fault in error.faults or (error,)]
-        return ()
-    findings += result.findings
-    return result.value
 
 
 def _timepoints(
@@ -265,7 +147,7 @@ def _grid_text(grid: Grid) -> str:
 
 def _input_hash(
     series: list[Series],
-    regions: list[LesionSet],
+    regions: Sequence[LesionSet],
     overrides: object,
     maps: tuple[ExternalMap, ...] = (),
     help_: ManualHelp | None = None,
@@ -286,8 +168,23 @@ def _input_hash(
     return digest.hexdigest()
 
 
-def _refused(error: EprimgError, entry: SeriesEntry, role: str) -> list[Finding]:
-    """Turn every fault of a series that is left out into a finding."""
+def refused_findings(error: EprimgError, entry: SeriesEntry, role: str) -> list[Finding]:
+    """Turn every fault of a series that is left out into a finding.
+
+    Parameters
+    ----------
+    error : EprimgError
+        Why it was refused.
+    entry : SeriesEntry
+        The series.
+    role : str
+        Its key in the study.
+
+    Returns
+    -------
+    list of Finding
+        One of severity error per fault.
+    """
     found = []
     for fault in error.faults or (error,):
         said = Finding.from_error(fault)
@@ -363,7 +260,7 @@ def read_study(
             raise
         except EprimgError as error:
             if leave_out_refused:
-                findings += [*entry.findings, *_refused(error, entry, keys[entry.key])]
+                findings += [*entry.findings, *refused_findings(error, entry, keys[entry.key])]
             else:
                 faults.append(error)
             continue
@@ -376,14 +273,10 @@ def read_study(
     series, findings = named, [*findings, *noticed]
     timepoints = _timepoints(series, instants)
     check_pet_points([s for t in timepoints for s in t.series if s.role == Role.PET])
-    regions: list[LesionSet] = []
-    help_: StageResult[ManualHelp] = StageResult(ManualHelp())
     watched("read masks", 1.0)
-    if series:
-        regions, noticed = _read_masks(plan, series, watched, config)
-        help_ = read_manual_help(plan, series)
-        findings += [*noticed, *help_.findings]
-    maps = _read_maps(plan, series, findings, leave_out=leave_out_refused)
+    parts = read_parts(plan, series, config, leave_out_refused=leave_out_refused, tell=watched)
+    findings += parts.findings
+    regions, help_, maps = parts.value.regions, parts.value.help, parts.value.maps
     watched("read", 1.0)
     overrides = plan.study_file.overrides()
     patient = next((e.patient_key for e in wanted if e.patient_key), "")
@@ -391,11 +284,11 @@ def read_study(
     study = Study(
         pseudonym=pseudonym,
         timepoints=timepoints,
-        regions=tuple(regions),
+        regions=regions,
         overrides=overrides,
-        input_hash=_input_hash(series, regions, overrides, maps, help_.value),
+        input_hash=_input_hash(series, regions, overrides, maps, help_),
         external_maps=maps,
-        clicks=_clicks(plan, series),
-        help=help_.value,
+        clicks=parts.value.clicks,
+        help=help_,
     )
     return StageResult(study, tuple(findings))

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 from eprimg.config import TimePointsConfig
 from eprimg.errors import ConfigError, EprimgError, InputError
 from eprimg.io.entries import SeriesEntry
+from eprimg.io.series_head import SeriesHead
 from eprimg.io.study_file import StudyFile
 from eprimg.model.acquisition import PETAcquisition
 from eprimg.model.case import Finding, Severity
@@ -24,6 +25,8 @@ __all__ = [
     "point_keys",
     "with_primaries",
 ]
+
+AnySeries = TypeVar("AnySeries", Series, SeriesHead)
 
 POINT_ROLES: Final = (Role.MR_POST, Role.PET)
 """Roles that are played once per time point."""
@@ -175,17 +178,17 @@ def point_keys(
     return keys, findings
 
 
-def with_primaries(series: Sequence[Series]) -> tuple[list[Series], list[Finding]]:
+def with_primaries(series: Sequence[AnySeries]) -> tuple[list[AnySeries], list[Finding]]:
     """Let another time point be the primary one where that one was left out.
 
     Parameters
     ----------
-    series : sequence of Series
+    series : sequence of Series or of SeriesHead
         Series that were read.
 
     Returns
     -------
-    list of Series
+    list
         The same in the same order; with the key of the role where it was missing.
     list of Finding
         ``W_TIME_POINT_PRIMARY`` for every such role.
@@ -204,12 +207,12 @@ def with_primaries(series: Sequence[Series]) -> tuple[list[Series], list[Finding
     return kept, findings
 
 
-def check_pet_points(series: Sequence[Series]) -> None:
+def check_pet_points(series: Sequence[Series | SeriesHead]) -> None:
     """Refuse PET time points that are not of one injection.
 
     Parameters
     ----------
-    series : sequence of Series
+    series : sequence of Series or SeriesHead
         PET series that were read, in the order of their instants.
 
     Raises

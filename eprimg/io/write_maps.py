@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from eprimg.errors import OutputError
 from eprimg.io.bridge import nifti_affine
+from eprimg.io.shared_voxels import SHARED_NOTE, shared_side_car
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 from eprimg.model.maps import QuantityMap
@@ -201,6 +202,7 @@ def write_labels(lesions: LesionSet, path: Path, names_path: Path) -> None:
     dtype = np.uint8 if lesions.labels.max(initial=0) < 256 else np.int32
     # how they were made: threshold, weights and licence of a model, rule for contours
     made_with = {k: v for k, v in lesions.settings.items() if k != "outlines"}
+    shared = shared_side_car(lesions)
     write_nifti(lesions.labels.astype(dtype), lesions.grid, path, text="eprimg regions")
     write_json(
         {
@@ -217,18 +219,7 @@ def write_labels(lesions: LesionSet, path: Path, names_path: Path) -> None:
                 for r in lesions.regions
             },
             **({"Settings": made_with} if made_with else {}),
-            **({"Shared": _shared_counts(lesions)} if lesions.shared else {}),
+            **({"SharedNote": SHARED_NOTE, "Shared": shared} if shared else {}),
         },
         names_path,
     )
-
-
-def _shared_counts(lesions: LesionSet) -> list[dict[str, object]]:
-    """Say how many voxels of a lesion the label volume shows as another one."""
-    ml = lesions.grid.voxel_volume_ml
-    counts = [(s.id, s.owner, int(s.now(lesions.labels).sum())) for s in lesions.shared]
-    return [
-        {"region": own, "shown_as": owner, "voxels": n, "volume_ml": round(n * ml, 4)}
-        for own, owner, n in counts
-        if n
-    ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from eprimg.errors import InputError
 from eprimg.model.acquisition import MRAcquisition, PETAcquisition
@@ -16,7 +17,7 @@ from eprimg.model.manual_help import ManualHelp
 from eprimg.model.maps import ExternalMap
 from eprimg.model.volume import EchoStack, Volume
 
-__all__ = ["Click", "Role", "Series", "Study", "Timepoint"]
+__all__ = ["Click", "Placed", "Role", "Series", "Study", "Timepoint"]
 
 
 class Role(StrEnum):
@@ -28,6 +29,29 @@ class Role(StrEnum):
     CT = "ct"
     REGIONS = "regions"
     UNUSED = "unused"
+
+
+class Placed(Protocol):
+    """What masks, maps, clicks and help for the alignment need to know of a series.
+
+    A `Series` has it, and so has the head of a series whose voxels were not read.
+    """
+
+    @property
+    def key(self) -> str:
+        """Key in the study."""
+
+    @property
+    def role(self) -> Role:
+        """What it is used for."""
+
+    @property
+    def grid(self) -> Grid:
+        """Where its voxels lie."""
+
+    @property
+    def source_uid(self) -> str:
+        """Series instance UID, or empty."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)

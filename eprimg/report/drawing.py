@@ -1,11 +1,11 @@
-"""Drawing: one typography, and planes with letters, outline and scale."""
+"""Drawing: one typography, the colours of a cut and the colour bar beside it."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import matplotlib as mpl
 import numpy as np
@@ -18,25 +18,22 @@ from eprimg.report.layers import Layer
 from eprimg.report.palette import NOT_MEASURED
 from eprimg.report.planes import Plane, sample_plane
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 __all__ = [
+    "DPI",
     "INK",
     "add_colour_bar",
-    "draw_grey",
-    "draw_layer",
-    "draw_outline",
+    "cut_colours",
     "drawable",
-    "dress_plane",
     "halo",
+    "layer_cut",
     "new_figure",
     "plane_colours",
     "style",
 ]
 
 INK: Final = "#1f2933"
-_DPI: Final = 150
+DPI: Final = 150
+"""Pixels per inch of every raster picture."""
 # Ticks of a square-root colour bar: evenly legible, and round for round windows.
 _TICKS: Final = (0.0, 0.05, 0.2, 0.5, 1.0)
 _STYLE: Final[dict[str, Any]] = {
@@ -93,7 +90,7 @@ def new_figure(width_in: float, height_in: float) -> Figure:
     Figure
         White, with a raster canvas.
     """
-    figure = Figure(figsize=(width_in, height_in), dpi=_DPI, facecolor="white")
+    figure = Figure(figsize=(width_in, height_in), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -138,8 +135,8 @@ def halo(width: float = 1.6, colour: str = "black") -> list[patheffects.Abstract
     return [patheffects.withStroke(linewidth=width, foreground=colour)]
 
 
-def plane_colours(layer: Layer, plane: Plane) -> npt.NDArray[np.float64]:
-    """Colour a cut through a layer.
+def layer_cut(layer: Layer, plane: Plane) -> npt.NDArray[np.float64]:
+    """Cut a layer.
 
     Parameters
     ----------
@@ -150,167 +147,68 @@ def plane_colours(layer: Layer, plane: Plane) -> npt.NDArray[np.float64]:
 
     Returns
     -------
-    ndarray, shape (rows, columns, 3)
-        RGB between 0 and 1; the colour of `NOT_MEASURED` where there is no value.
+    ndarray, shape (rows, columns)
+        NaN where there is no value.
     """
-    cut = sample_plane(
+    return sample_plane(
         layer.values, layer.grid, plane, transform=layer.transform, valid=layer.valid
     )
-    seen = np.isfinite(cut)
-    scaled = np.clip((np.where(seen, cut, layer.low) - layer.low) / (layer.high - layer.low), 0, 1)
-    colours = np.asarray(mpl.colormaps[layer.colours](scaled**layer.gamma))[..., :3]
-    if layer.base is None:
-        below = np.broadcast_to(_rgb(NOT_MEASURED), colours.shape)
-        return np.where(seen[..., np.newaxis], colours, below)
-    below = plane_colours(layer.base, plane)
-    # Weak uptake stays transparent: the anatomy must be readable under it.
-    strength = np.where(seen, np.clip(scaled * 2.2, 0, 0.85), 0.0)[..., np.newaxis]
-    return np.asarray(colours * strength + below * (1 - strength))
 
 
-def draw_layer(axes: Axes, layer: Layer, plane: Plane) -> None:
-    """Draw a cut through a layer.
+def cut_colours(
+    cut: npt.NDArray[np.float64], *, low: float, high: float, colours: str, gamma: float = 1.0
+) -> npt.NDArray[np.float64]:
+    """Colour a cut.
 
     Parameters
     ----------
-    axes : Axes
-        Where to draw.
-    layer : Layer
-        What is shown.
-    plane : Plane
-        The cut.
-    """
-    axes.imshow(
-        plane_colours(layer, plane), extent=plane.extent_mm, interpolation="nearest", aspect="equal"
-    )
-
-
-def draw_grey(
-    axes: Axes,
-    cut: npt.NDArray[np.float64],
-    plane: Plane,
-    *,
-    low: float,
-    high: float,
-    colours: str = "gray",
-) -> None:
-    """Draw a cut that was sampled before.
-
-    Parameters
-    ----------
-    axes : Axes
-        Where to draw.
     cut : ndarray, shape (rows, columns)
-        Numbers; NaN is drawn as not measured.
-    plane : Plane
-        The cut.
+        Numbers; NaN is shown as not measured.
     low, high : float
         Ends of the window.
     colours : str
         Name of a colour map.
+    gamma : float
+        Exponent of the colour scale.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns, 3)
+        RGB between 0 and 1; the colour of `NOT_MEASURED` where there is no value.
     """
-    colour_map = mpl.colormaps[colours].with_extremes(bad=NOT_MEASURED)
-    axes.imshow(
-        np.ma.masked_invalid(cut),
-        extent=plane.extent_mm,
-        vmin=low,
-        vmax=high,
-        cmap=colour_map,
-        interpolation="nearest",
-        aspect="equal",
-    )
+    seen = np.isfinite(cut)
+    return _coloured(_scaled(cut, seen, low, high), seen, colours, gamma)
 
 
-def draw_outline(
-    axes: Axes,
-    mask_cut: npt.NDArray[np.float64],
-    plane: Plane,
-    *,
-    colour: str = "white",
-    width: float = 1.0,
-) -> None:
-    """Draw the outline of a region.
+def plane_colours(
+    layer: Layer, plane: Plane, *, take: Callable[[Layer], npt.NDArray[np.float64]] | None = None
+) -> npt.NDArray[np.float64]:
+    """Colour a cut through a layer.
 
     Parameters
     ----------
-    axes : Axes
-        Where to draw.
-    mask_cut : ndarray, shape (rows, columns)
-        Cut through a mask of zeros and ones.
+    layer : Layer
+        What is shown.
     plane : Plane
         The cut.
-    colour : str
-        Colour of the line.
-    width : float
-        Width in points.
+    take : callable, optional
+        Gives the cut through a layer, when it was made before; `layer_cut` by default.
+
+    Returns
+    -------
+    ndarray, shape (rows, columns, 3)
+        RGB between 0 and 1; the colour of `NOT_MEASURED` where there is no value.
     """
-    cut = np.nan_to_num(mask_cut)
-    if cut.max() <= 0.5 or cut.min() >= 0.5:
-        return
-    rows, columns = plane.shape
-    x = (np.arange(columns) - (columns - 1) / 2) * plane.pixel_mm
-    y = (np.arange(rows) - (rows - 1) / 2) * plane.pixel_mm
-    lines = axes.contour(x, y, cut, levels=[0.5], colors=[colour], linewidths=width)
-    lines.set_path_effects(halo(width + 1.4))
-
-
-def dress_plane(axes: Axes, plane: Plane, *, scale_mm: float = 20.0, size: float = 8.0) -> None:
-    """Add edge letters and a scale bar, and take the axis lines away.
-
-    Parameters
-    ----------
-    axes : Axes
-        Where to draw.
-    plane : Plane
-        The cut.
-    scale_mm : float
-        Length of the scale bar.
-    size : float
-        Font size of the letters.
-    """
-    axes.set_axis_off()
-    left, right, bottom, top = plane.extent_mm
-    axes.set_xlim(left, right)
-    axes.set_ylim(bottom, top)
-    places = (
-        (0.03, 0.5, "left", "center"),
-        (0.97, 0.5, "right", "center"),
-        (0.5, 0.96, "center", "top"),
-        (0.5, 0.035, "center", "bottom"),
-    )
-    for letter, (x, y, across, along) in zip(plane.letters, places, strict=True):
-        axes.text(
-            x,
-            y,
-            letter,
-            transform=axes.transAxes,
-            ha=across,
-            va=along,
-            color="white",
-            size=size,
-            weight="bold",
-            path_effects=halo(),
-        )
-    inset, height = 0.05 * (right - left), 0.07 * (bottom - top)
-    end = right - inset
-    axes.plot(
-        [end - scale_mm, end],
-        [bottom - height] * 2,
-        color="white",
-        linewidth=2.0,
-        solid_capstyle="butt",
-        path_effects=halo(3.4),
-    )
-    axes.text(
-        end - scale_mm / 2,
-        bottom - 1.5 * height,
-        f"{scale_mm / 10:g} cm",
-        ha="center",
-        va="bottom",
-        color="white",
-        size=size - 1.5,
-        path_effects=halo(),
-    )
+    cut = layer_cut(layer, plane) if take is None else take(layer)
+    seen = np.isfinite(cut)
+    scaled = _scaled(cut, seen, layer.low, layer.high)
+    colours = _coloured(scaled, seen, layer.colours, layer.gamma)
+    if layer.base is None:
+        return colours
+    below = plane_colours(layer.base, plane, take=take)
+    # Weak uptake stays transparent: the anatomy must be readable under it.
+    strength = np.where(seen, np.clip(scaled * 2.2, 0, 0.85), 0.0)[..., np.newaxis]
+    return np.asarray(below + (colours - below) * strength)
 
 
 def add_colour_bar(figure: Figure, box: Sequence[float], layer: Layer) -> None:
@@ -342,8 +240,28 @@ def add_colour_bar(figure: Figure, box: Sequence[float], layer: Layer) -> None:
     bar.outline.set_linewidth(0.5)
 
 
-def _rgb(colour: str) -> npt.NDArray[np.float64]:
-    return np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+def _scaled(
+    cut: npt.NDArray[np.float64], seen: npt.NDArray[np.bool_], low: float, high: float
+) -> npt.NDArray[np.float64]:
+    """Bring a window between 0 and 1; 0 where there is no value."""
+    return np.clip((np.where(seen, cut, low) - low) / (high - low), 0, 1)
+
+
+def _coloured(
+    scaled: npt.NDArray[np.float64], seen: npt.NDArray[np.bool_], colours: str, gamma: float
+) -> npt.NDArray[np.float64]:
+    table = _table(colours)
+    last = len(table) - 2
+    steps = np.minimum((scaled**gamma * (last + 1)).astype(np.intp), last)
+    return table[np.where(seen, steps, last + 1)]
+
+
+@cache
+def _table(colours: str) -> npt.NDArray[np.float64]:
+    """Colours of a map in its own steps, and last the colour of `NOT_MEASURED`."""
+    steps = mpl.colormaps[colours]
+    grey = [int(NOT_MEASURED[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return np.concatenate([np.asarray(steps(np.arange(steps.N)))[:, :3], [grey]])
 
 
 @cache

@@ -18,7 +18,12 @@ from eprimg.report.decay_figure import decay_picture, lesion_decays
 from eprimg.report.findings import finding_groups
 from eprimg.report.frames import reference_grid
 from eprimg.report.layers import Layer, anatomy_layer, lesion_layers, pet_layer
-from eprimg.report.lesion_figure import LesionPlace, lesion_places, lesion_planes_picture
+from eprimg.report.lesion_figure import (
+    LesionPlace,
+    lesion_lettering,
+    lesion_places,
+    lesion_planes_picture,
+)
 from eprimg.report.over_time import over_time, over_time_picture
 from eprimg.report.overview_figure import overview_picture
 from eprimg.report.palette import SEVERITIES
@@ -211,7 +216,7 @@ def _cards(
     config: Config,
     tell: Callable[[str, float], object],
 ) -> list[_Card]:
-    cards = []
+    cards, lettering = [], lesion_lettering(layers) if layers and places else None
     for number, row in enumerate(rows):
         share = 0.25 + 0.45 * number / len(rows)
         words = f"report: lesion {number + 1} of {len(rows)}"
@@ -226,7 +231,11 @@ def _cards(
             why = f"Planes are drawn for the first {_MOST_CARDS} lesions only."
         else:
             planes = lesion_planes_picture(
-                place, layers, name=region.name, ask=partial(tell, words, share)
+                place,
+                layers,
+                name=region.name,
+                lettering=lettering,
+                ask=partial(tell, words, share),
             )
             tell(f"report: decay of lesion {number + 1}", share)
             decay = decay_picture(lesion_decays(case, region.id), name=region.name)

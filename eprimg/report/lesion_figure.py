@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from matplotlib.transforms import IdentityTransform
 from scipy import ndimage
 
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet
 from eprimg.model.transform import Transform
 from eprimg.report.drawing import (
+    DPI,
     add_colour_bar,
-    draw_layer,
-    draw_outline,
     drawable,
-    dress_plane,
-    new_figure,
+    layer_cut,
+    plane_colours,
     style,
 )
 from eprimg.report.layers import Layer
+from eprimg.report.lettering import Lettering
 from eprimg.report.palette import NOT_MEASURED
 from eprimg.report.picture import Picture, to_png
-from eprimg.report.planes import VIEWS, make_plane, sample_plane
+from eprimg.report.planes import VIEWS, Plane, make_plane, sample_plane
+from eprimg.report.sheet import Box, Sheet, rims_mm
 
-__all__ = ["LesionPlace", "lesion_places", "lesion_planes_picture"]
+__all__ = [
+    "LesionLettering",
+    "LesionPlace",
+    "lesion_lettering",
+    "lesion_places",
+    "lesion_planes_picture",
+]
 
 _WIDTH_MM, _HEIGHT_MM, _PIXEL_MM = 160.0, 124.0, 0.6
-_PANEL_IN = 1.95
+# Whole pixels: what is drawn over one row then fits every other.  Millimetres are as long across as
+# down within 0.1 %.
+_PANEL, _GAP = (293, 227), 7
+_LEFT, _TOP, _BOTTOM, _WIDTH_PX = 69, 39, 39, 1095
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -96,11 +108,62 @@ def lesion_places(lesions: LesionSet) -> dict[int, LesionPlace]:
     return places
 
 
+class LesionLettering(NamedTuple):
+    """What the pictures of all lesions have in common.
+
+    Parameters
+    ----------
+    row : Lettering
+        Edge letters and scale bars, the same in every row of panels.
+    around : Lettering
+        Titles, colour bars and legend.
+    """
+
+    row: Lettering
+    around: Lettering
+
+
+def lesion_lettering(layers: Sequence[Layer]) -> LesionLettering:
+    """Draw what the pictures of all lesions have in common.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        Rows, from top to bottom; at least one.
+
+    Returns
+    -------
+    LesionLettering
+        To be laid over the panels of a lesion.
+    """
+    with style():
+        strip, sheet = Sheet(_WIDTH_PX, _PANEL[1]), Sheet(_WIDTH_PX, _height_px(layers))
+        # Letters and scale depend on the directions of the planes alone, which all lesions share.
+        for column, plane in enumerate(_planes(np.zeros(3), "")):
+            strip.dress(replace(_box(0, column), top=0), plane)
+            sheet.entitle(_box(0, column), plane.view)
+        for row, layer in enumerate(layers):
+            first = _box(row, 0)
+            middle = first.top + first.height / 2
+            sheet.write_upwards(0.21 * DPI, middle, layer.title, size=8.5)
+            if layer.unit:
+                bar = Box(
+                    _LEFT + len(VIEWS) * (_PANEL[0] + _GAP) + 4,
+                    first.top + round(0.04 * first.height),
+                    14,
+                    round(0.92 * first.height),
+                )
+                add_colour_bar(sheet.figure, sheet.fraction(bar), layer)
+        _legend(sheet)
+        return LesionLettering(strip.lettering(), sheet.lettering())
+
+
 def lesion_planes_picture(
     place: LesionPlace,
     layers: Sequence[Layer],
     *,
     name: str,
+    lettering: LesionLettering | None = None,
     ask: Callable[[], object] | None = None,
 ) -> Picture:
     """Draw axial, coronal and sagittal planes through the centre of a lesion.
@@ -113,6 +176,8 @@ def lesion_planes_picture(
         Rows, from top to bottom; at least one.
     name : str
         Name of the lesion, for the alternative text.
+    lettering : LesionLettering, optional
+        From `lesion_lettering` with the same layers, when many lesions share it.
     ask : callable, optional
         Called before every row; what it raises ends the work.
 
@@ -121,11 +186,44 @@ def lesion_planes_picture(
     Picture
         PNG.
     """
-    frame = place.grid.frame_of_reference
-    planes = [
+    letters = lesion_lettering(layers) if lettering is None else lettering
+    planes = _planes(place.centre_mm, place.grid.frame_of_reference)
+    outlines = _outlines(place, planes)
+    cuts = [_Cuts(plane) for plane in planes]
+    sheet = Sheet(_WIDTH_PX, _height_px(layers))
+    for row, layer in enumerate(layers):
+        if ask is not None:
+            ask()
+        for column, (plane, cut) in enumerate(zip(planes, cuts, strict=True)):
+            sheet.show(plane_colours(layer, plane, take=cut.take), _box(row, column))
+        for drawn in (outlines, letters.row):
+            drawn.lay_over(sheet.pixels, top=_box(row, 0).top)
+    if ask is not None:
+        ask()
+    letters.around.lay_over(sheet.pixels)
+    return to_png(sheet.pixels, _alt(name, layers))
+
+
+class _Cuts:
+    """Cuts through the layers of one plane: the fusion shows two that were made before."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+        self._made: dict[tuple[int, ...], npt.NDArray[np.float64]] = {}
+
+    def take(self, layer: Layer) -> npt.NDArray[np.float64]:
+        parts = (layer.values, layer.grid, layer.transform, layer.valid)
+        key = tuple(id(part) for part in parts)
+        if key not in self._made:
+            self._made[key] = layer_cut(layer, self._plane)
+        return self._made[key]
+
+
+def _planes(centre_mm: npt.NDArray[np.float64], frame: str) -> list[Plane]:
+    return [
         make_plane(
             view,
-            place.centre_mm,
+            centre_mm,
             frame_of_reference=frame,
             width_mm=_WIDTH_MM,
             height_mm=_HEIGHT_MM,
@@ -133,69 +231,47 @@ def lesion_planes_picture(
         )
         for view in VIEWS
     ]
-    here = Transform.identity(frame)
-    outlines = [sample_plane(place.mask, place.grid, p, transform=here) for p in planes]
-    height_in = _PANEL_IN * _HEIGHT_MM / _WIDTH_MM
-    gap, left, right, top, bottom = 0.045, 0.46, 0.86, 0.26, 0.26
-    width = left + 3 * (_PANEL_IN + gap) + right
-    height = top + len(layers) * (height_in + gap) + bottom
+
+
+def _outlines(place: LesionPlace, planes: Sequence[Plane]) -> Lettering:
+    """Draw the outlines of one row; they are the same in every row."""
+    here = Transform.identity(place.grid.frame_of_reference)
     with style():
-        figure = new_figure(width, height)
-        for row, layer in enumerate(layers):
-            if ask is not None:
-                ask()
-            y = (height - top - (row + 1) * height_in - row * gap) / height
-            for column, (plane, outline) in enumerate(zip(planes, outlines, strict=True)):
-                x = (left + column * (_PANEL_IN + gap)) / width
-                axes = figure.add_axes((x, y, _PANEL_IN / width, height_in / height))
-                draw_layer(axes, layer, plane)
-                draw_outline(axes, outline, plane)
-                dress_plane(axes, plane)
-                if row == 0:
-                    axes.set_title(plane.view, pad=4)
-            figure.text(
-                0.21 / width,
-                y + height_in / height / 2,
-                layer.title,
-                rotation=90,
-                ha="center",
-                va="center",
-                weight="bold",
-                size=8.5,
-                linespacing=1.35,
-            )
-            if layer.unit:
-                box = (
-                    (left + 3 * (_PANEL_IN + gap) + 0.03) / width,
-                    y + 0.04 * height_in / height,
-                    0.09 / width,
-                    0.92 * height_in / height,
-                )
-                add_colour_bar(figure, box, layer)
-        _legend(figure, left / width, 0.07 / height, width, height)
-        if ask is not None:
-            ask()
-        return to_png(figure, _alt(name, layers))
+        strip = Sheet(_WIDTH_PX, _PANEL[1])
+        for column, plane in enumerate(planes):
+            cut = sample_plane(place.mask, place.grid, plane, transform=here)
+            there = replace(_box(0, column), top=0)
+            strip.outline(there, plane, rims_mm(cut, plane.pixel_mm), dark=1.4)
+        return strip.lettering()
 
 
-def _legend(figure: object, x: float, y: float, width: float, height: float) -> None:
-    from matplotlib.figure import Figure
+def _box(row: int, column: int) -> Box:
+    width, height = _PANEL
+    return Box(_LEFT + column * (width + _GAP), _TOP + row * (height + _GAP), width, height)
+
+
+def _height_px(layers: Sequence[Layer]) -> int:
+    return _TOP + len(layers) * (_PANEL[1] + _GAP) + _BOTTOM
+
+
+def _legend(sheet: Sheet) -> None:
     from matplotlib.patches import Rectangle
 
-    assert isinstance(figure, Figure)
-    figure.add_artist(
+    bottom = 0.07 * DPI
+    sheet.figure.add_artist(
         Rectangle(
-            (x, y),
-            0.16 / width,
-            0.1 / height,
+            (_LEFT, bottom),
+            0.16 * DPI,
+            0.1 * DPI,
             facecolor=NOT_MEASURED,
             edgecolor="#444",
             linewidth=0.4,
+            transform=IdentityTransform(),
         )
     )
-    figure.text(
-        x + 0.22 / width,
-        y,
+    sheet.write(
+        _LEFT + 0.22 * DPI,
+        sheet.height - bottom,
         "not measured, or outside the field of view      "
         "white line: outline of the lesion      colours of R2* and ΔR2*: square-root scale",
         size=7.2,

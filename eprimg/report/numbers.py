@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 __all__ = [
     "NOTHING",
@@ -11,6 +12,8 @@ __all__ = [
     "format_percent",
     "format_value",
     "nice_ceiling",
+    "round_ticks",
+    "tick_decimals",
 ]
 
 NOTHING = "–"
@@ -134,3 +137,42 @@ def nice_ceiling(value: float) -> float:
         if value <= step * power * (1 + 1e-9):
             return step * power
     return 10.0 * power
+
+
+def round_ticks(low: float, high: float, *, about: int) -> tuple[float, ...]:
+    """Return round numbers that cover a range.
+
+    Parameters
+    ----------
+    low, high : float
+        The range; ``high`` is greater.
+    about : int
+        How many steps are wanted, at most.
+
+    Returns
+    -------
+    tuple of float
+        Steps of 1, 2, 2.5 or 5 times a power of ten; the first and the last may lie outside.
+    """
+    rough = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(s * power for s in (1.0, 2.0, 2.5, 5.0, 10.0) if s * power >= rough * (1 - 1e-9))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return tuple(step * n for n in range(first, last + 1))
+
+
+def tick_decimals(ticks: Sequence[float]) -> int:
+    """Choose the decimals that tell neighbouring ticks apart: 2.5 needs one, 0.25 two.
+
+    Parameters
+    ----------
+    ticks : sequence of float
+        From `round_ticks`.
+
+    Returns
+    -------
+    int
+        0 to 6.
+    """
+    step = ticks[1] - ticks[0]
+    return next((d for d in range(6) if math.isclose(round(step, d), step, rel_tol=1e-6)), 6)

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from eprimg.model.lesions import Region
 from eprimg.model.transform import Transform
-from eprimg.report.drawing import (
-    add_colour_bar,
-    draw_grey,
-    drawable,
-    dress_plane,
-    halo,
-    new_figure,
-    style,
-)
+from eprimg.report.drawing import DPI, add_colour_bar, cut_colours, drawable, style
 from eprimg.report.layers import Layer
 from eprimg.report.lesion_figure import LesionPlace
-from eprimg.report.picture import Picture, to_png
+from eprimg.report.picture import Picture
 from eprimg.report.planes import Plane, bounds_mm, make_plane, project_maximum, sample_plane
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from eprimg.report.sheet import Box, Sheet, rims_mm
 
 __all__ = ["overview_picture"]
+
+FloatArray = npt.NDArray[np.float64]
 
 _PIXEL_MM = 2.0
 _STEP_MM = 5.0
 _HEIGHT_IN = 4.4
+
+
+class _Shadow(NamedTuple):
+    """A lesion as seen along the line of sight: outline about its centre, and radius."""
+
+    rims_mm: list[FloatArray]
+    radius_mm: float
 
 
 def overview_picture(
@@ -86,12 +86,18 @@ def overview_picture(
     width = sum(widths) * shrink + fixed
     height, tall = _HEIGHT_IN * shrink + 0.3, _HEIGHT_IN * shrink
     with style():
-        figure = new_figure(width, height)
+        sheet = Sheet(round(width * DPI), round(height * DPI))
         x = 0.04
+        shadows: dict[str, dict[int, _Shadow]] = {}
         for (title, layer, plane, depth), wide in zip(panels, widths, strict=True):
             if ask is not None:
                 ask()
-            axes = figure.add_axes((x / width, 0.02, wide * shrink / width, tall / height))
+            box = Box(
+                round(x * DPI),
+                round((0.98 * height - tall) * DPI),
+                round(wide * shrink * DPI),
+                round(tall * DPI),
+            )
             if depth:
                 cut = project_maximum(
                     layer.values,
@@ -103,18 +109,21 @@ def overview_picture(
                 )
             else:
                 cut = sample_plane(layer.values, layer.grid, plane, transform=layer.transform)
-            draw_grey(axes, cut, plane, low=layer.low, high=layer.high, colours=layer.colours)
-            _mark(axes, places, regions, plane, "#D55E00" if depth else "#F0E442")
-            dress_plane(axes, plane, scale_mm=100.0, size=9.0)
-            axes.set_title(title, pad=4)
+            colours = cut_colours(cut, low=layer.low, high=layer.high, colours=layer.colours)
+            sheet.show(colours, box)
+            if plane.view not in shadows:  # two of the panels look from the front
+                shadows[plane.view] = {i: _shadow(p, plane) for i, p in places.items()}
+            colour = "#D55E00" if depth else "#F0E442"
+            _mark(sheet, box, places, shadows[plane.view], regions, plane, colour)
+            sheet.dress(box, plane, scale_mm=100.0, size=9.0)
+            sheet.entitle(box, title)
             x += wide * shrink + 0.12
         if uptake is not None:
-            add_colour_bar(figure, (x / width, 0.1, 0.1 / width, 0.75), uptake)
+            add_colour_bar(sheet.figure, (x / width, 0.1, 0.1 / width, 0.75), uptake)
         if ask is not None:
             ask()
         names = ", ".join(f"{r.id} {drawable(r.name, 40)}" for r in regions)
-        return to_png(
-            figure,
+        return sheet.picture(
             "Overview: "
             + "; ".join(t for t, _, _, _ in panels)
             + (f". Numbered lesions: {names}." if names else "."),
@@ -149,9 +158,35 @@ def _panel(
     return title, layer, plane, float(size[across]) if project else 0.0
 
 
+def _shadow(place: LesionPlace, plane: Plane) -> _Shadow:
+    """Project a lesion on a small plane of its own."""
+    reach = float(np.linalg.norm(np.array(place.grid.shape) * place.grid.spacing_mm))
+    near = make_plane(
+        plane.view,
+        place.centre_mm,
+        frame_of_reference=plane.frame_of_reference,
+        width_mm=reach,
+        height_mm=reach,
+        pixel_mm=1.0,
+    )
+    cut = project_maximum(
+        place.mask,
+        place.grid,
+        near,
+        depth_mm=reach,
+        step_mm=2.0,
+        transform=Transform.identity(plane.frame_of_reference),
+    )
+    inside = int((np.nan_to_num(cut) > 0.5).sum())
+    radius = float(np.sqrt(inside / np.pi)) * near.pixel_mm if inside else 8.0
+    return _Shadow(rims_mm(cut, near.pixel_mm), radius)
+
+
 def _mark(
-    axes: Axes,
+    sheet: Sheet,
+    box: Box,
     places: Mapping[int, LesionPlace],
+    shadows: Mapping[int, _Shadow],
     regions: Sequence[Region],
     plane: Plane,
     colour: str,
@@ -162,44 +197,16 @@ def _mark(
         place = places.get(region.id)
         if place is None:
             continue
-        reach = float(np.linalg.norm(np.array(place.grid.shape) * place.grid.spacing_mm))
-        near = make_plane(
-            plane.view,
-            place.centre_mm,
-            frame_of_reference=plane.frame_of_reference,
-            width_mm=reach,
-            height_mm=reach,
-            pixel_mm=1.0,
-        )
-        cut = project_maximum(
-            place.mask,
-            place.grid,
-            near,
-            depth_mm=reach,
-            step_mm=2.0,
-            transform=Transform.identity(plane.frame_of_reference),
-        )
+        rims, radius = shadows[region.id]
         x, y = plane.locate(place.centre_mm)
-        # The outline is drawn on its own small plane, shifted to its place.
-        rows, columns = near.shape
-        across = (np.arange(columns) - (columns - 1) / 2) * near.pixel_mm + x
-        along = (np.arange(rows) - (rows - 1) / 2) * near.pixel_mm + y
-        cut = np.nan_to_num(cut)
-        radius = 8.0
-        if cut.max() > 0.5:
-            axes.contour(across, along, cut, levels=[0.5], colors=[colour], linewidths=1.1)
-            radius = float(np.sqrt((cut > 0.5).sum() / np.pi)) * near.pixel_mm
+        there = [rim + np.array([x, y]) for rim in rims]
+        sheet.outline(box, plane, there, colour=colour, width=1.1)
         side = 1 if x < (left + right) / 2 + 0.3 * (right - left) else -1
-        axes.annotate(
-            str(region.id),
+        sheet.mark(
+            box,
+            plane,
             (x + side * 0.7 * radius, y - 0.7 * radius),
-            (side * 7, 6),
-            textcoords="offset points",
-            size=9,
-            weight="bold",
-            color="white",
-            ha="center",
-            va="center",
-            path_effects=halo(2.4),
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8},
+            str(region.id),
+            offset_points=(side * 7, 6),
+            colour=colour,
         )

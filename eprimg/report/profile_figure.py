@@ -5,18 +5,16 @@ Written as SVG by hand: with matplotlib the three panels of one lesion take as l
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Final
 
 from eprimg.model.lesions import Profile, Region
 from eprimg.quantities import QUANTITIES
-from eprimg.report.drawing import INK
-from eprimg.report.numbers import format_fixed, format_value
+from eprimg.report.numbers import format_fixed, format_value, round_ticks, tick_decimals
 from eprimg.report.picture import Picture
+from eprimg.report.svg import AXIS_LINE, GRID_LINE, SMALL_INK, label, short, svg_picture
 
 __all__ = ["MOST_PROFILES", "profile_picture"]
 
@@ -27,8 +25,7 @@ MOST_PROFILES: Final = 24
 _LOOKS: Final = {"r2star": "#D55E00", "dr2star": "#009E73", "suvbw": "#0072B2"}
 _OTHER: Final = "#0072B2"
 _DASHES: Final = ("", "6 3", "2 2", "8 3 2 3")
-_LINE, _AXIS = "#dfe3e7", "#8a939c"
-_SMALL: Final = 'fill="#4a545e" font-size="10"'
+_SMALL: Final = f'fill="{SMALL_INK}" font-size="10"'
 
 _WIDTH, _TALL = 262.0, 130.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 10.0, 26.0, 40.0
@@ -72,19 +69,16 @@ def profile_picture(region: Region) -> Picture | None:
     width, height = _WIDTH * len(panels), top + _TALL + _BOTTOM
     drawn = []
     for number, profiles in enumerate(panels.values()):
-        drawn.append(f'<g transform="translate({_n(_WIDTH * number)} 0)">')
+        drawn.append(f'<g transform="translate({short(_WIDTH * number)} 0)">')
         drawn += _panel(profiles, number, top)
         drawn.append("</g>")
-    text = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}" height="{_n(height)}" '
-        f'viewBox="0 0 {_n(width)} {_n(height)}" font-family="DejaVu Sans, Helvetica, Arial, '
-        f'sans-serif" font-size="11" fill="{INK}">' + "".join(drawn) + "</svg>"
-    )
-    coded = base64.b64encode(text.encode()).decode("ascii")
     words = "; ".join(_words(p) for profiles in panels.values() for p in profiles)
-    return Picture(
-        f"data:image/svg+xml;base64,{coded}",
-        f"Mean against the distance from the rim of {region.name}. {words}.",
+    return svg_picture(
+        drawn,
+        width=width,
+        height=height,
+        size=11,
+        alt=f"Mean against the distance from the rim of {region.name}. {words}.",
     )
 
 
@@ -112,14 +106,14 @@ def _panel(profiles: Sequence[Profile], number: int, top: float) -> Iterator[str
     """Draw one quantity in all its sessions."""
     quantity = QUANTITIES[profiles[0].quantity]
     colour = _LOOKS.get(quantity.key, _OTHER)
-    plot = _Plot(top, max(p.to_mm[-1] for p in profiles), _ticks(*_span(profiles), about=4))
+    plot = _Plot(top, max(p.to_mm[-1] for p in profiles), round_ticks(*_span(profiles), about=4))
     title = f"{quantity.name}, {_source(profiles[0])}" if len(profiles) == 1 else quantity.name
-    yield _label(_LEFT, 14, title, "start", 'font-weight="bold"')
+    yield label(_LEFT, 14, title, "start", 'font-weight="bold"')
     yield from _axes(plot, quantity.unit.text)
     clip = f"c{number}"
     yield (
-        f'<clipPath id="{clip}"><rect x="{_n(_LEFT)}" y="{_n(top)}" width="{_n(_INNER + 6)}" '
-        f'height="{_n(_TALL)}"/></clipPath>'
+        f'<clipPath id="{clip}"><rect x="{short(_LEFT)}" y="{short(top)}" '
+        f'width="{short(_INNER + 6)}" height="{short(_TALL)}"/></clipPath>'
     )
     for place, profile in enumerate(profiles):
         dash = _DASHES[place % len(_DASHES)]
@@ -128,31 +122,31 @@ def _panel(profiles: Sequence[Profile], number: int, top: float) -> Iterator[str
         if len(profiles) > 1:
             x = _LEFT + (place % _PER_ROW) * _INNER / _PER_ROW
             y = _TOP + _ROW * (place // _PER_ROW)
-            yield f'<path d="M{_n(x)} {_n(y)}h22" stroke-width="1.6" {stroke}/>'
-            yield _label(x + 26, y + 4, _source(profile), "start", _SMALL)
+            yield f'<path d="M{short(x)} {short(y)}h22" stroke-width="1.6" {stroke}/>'
+            yield label(x + 26, y + 4, _source(profile), "start", _SMALL)
 
 
 def _axes(plot: _Plot, unit: str) -> Iterator[str]:
-    decimals = _decimals(plot.ticks)
+    decimals = tick_decimals(plot.ticks)
     for tick in plot.ticks:
-        y, colour = plot.up(tick), _AXIS if tick == 0.0 else _LINE
-        yield f'<path d="M{_n(_LEFT)} {_n(y)}h{_n(_INNER)}" stroke="{colour}"/>'
-        yield _label(_LEFT - 5, y + 4, format_fixed(tick, decimals), "end", _SMALL)
-    depths = _ticks(0.0, plot.deepest, about=5)
-    decimals = _decimals(depths)
+        y, colour = plot.up(tick), AXIS_LINE if tick == 0.0 else GRID_LINE
+        yield f'<path d="M{short(_LEFT)} {short(y)}h{short(_INNER)}" stroke="{colour}"/>'
+        yield label(_LEFT - 5, y + 4, format_fixed(tick, decimals), "end", _SMALL)
+    depths = round_ticks(0.0, plot.deepest, about=5)
+    decimals = tick_decimals(depths)
     for tick in depths:
         if tick <= plot.deepest:
             x = plot.across(tick)
-            yield f'<path d="M{_n(x)} {_n(plot.bottom)}v4" stroke="{_AXIS}"/>'
+            yield f'<path d="M{short(x)} {short(plot.bottom)}v4" stroke="{AXIS_LINE}"/>'
             text = format_fixed(tick, decimals)
-            yield _label(x, plot.bottom + 16, text, "middle", _SMALL)
+            yield label(x, plot.bottom + 16, text, "middle", _SMALL)
     yield (
-        f'<path d="M{_n(_LEFT)} {_n(plot.top)}V{_n(plot.bottom)}H{_n(_LEFT + _INNER)}" '
-        f'fill="none" stroke="{_AXIS}"/>'
+        f'<path d="M{short(_LEFT)} {short(plot.top)}V{short(plot.bottom)}H{short(_LEFT + _INNER)}" '
+        f'fill="none" stroke="{AXIS_LINE}"/>'
     )
     x, y = _LEFT + _INNER / 2, plot.top + _TALL / 2
-    yield _label(x, plot.bottom + 33, "distance from the rim [mm]", "middle", "")
-    yield _label(11, y, f"mean [{unit}]", "middle", f'transform="rotate(-90 11 {_n(y)})"')
+    yield label(x, plot.bottom + 33, "distance from the rim [mm]", "middle", "")
+    yield label(11, y, f"mean [{unit}]", "middle", f'transform="rotate(-90 11 {short(y)})"')
 
 
 def _curve(plot: _Plot, profile: Profile, colour: str, stroke: str, clip: str) -> Iterator[str]:
@@ -162,12 +156,12 @@ def _curve(plot: _Plot, profile: Profile, colour: str, stroke: str, clip: str) -
         if not math.isfinite(mean):
             joined = False
             continue
-        x, y = _n(plot.across(depth)), _n(plot.up(mean))
+        x, y = short(plot.across(depth)), short(plot.up(mean))
         line += f"{'L' if joined else 'M'}{x} {y}"
         joined = True
         if math.isfinite(error) and error > 0:
             ends = (plot.up(mean - _REACH * error), plot.up(mean + _REACH * error))
-            whiskers += f"M{x} {_n(ends[0])}V{_n(ends[1])}"
+            whiskers += f"M{x} {short(ends[0])}V{short(ends[1])}"
         face = colour if n > 1 else "#ffffff"
         marks.append(
             f'<circle cx="{x}" cy="{y}" r="3" fill="{face}" stroke="{colour}" stroke-width="1.2"/>'
@@ -203,21 +197,6 @@ def _span(profiles: Sequence[Profile]) -> tuple[float, float]:
     return (low, high) if high > low else (0.0, 1.0)
 
 
-def _ticks(low: float, high: float, *, about: int) -> tuple[float, ...]:
-    """Return round numbers that cover a range."""
-    rough = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * power for s in (1.0, 2.0, 2.5, 5.0, 10.0) if s * power >= rough * (1 - 1e-9))
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return tuple(step * n for n in range(first, last + 1))
-
-
-def _decimals(ticks: Sequence[float]) -> int:
-    """Decimals that tell neighbouring ticks apart: 2.5 needs one, 0.25 two."""
-    step = ticks[1] - ticks[0]
-    return next((d for d in range(6) if math.isclose(round(step, d), step, rel_tol=1e-6)), 6)
-
-
 def _source(profile: Profile) -> str:
     if profile.source.startswith("registered"):
         return f"reference grid{profile.source.removeprefix('registered')}"
@@ -228,11 +207,3 @@ def _words(profile: Profile) -> str:
     quantity = QUANTITIES[profile.quantity]
     steps = ", ".join(f"{format_value(m, e)} at {depth:g} mm" for depth, m, e in _known(profile))
     return f"{quantity.name} [{quantity.unit.text}], {_source(profile)}: {steps}"
-
-
-def _label(x: float, y: float, text: str, anchor: str, more: str) -> str:
-    return f'<text x="{_n(x)}" y="{_n(y)}" text-anchor="{anchor}" {more}>{escape(text)}</text>'
-
-
-def _n(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0")

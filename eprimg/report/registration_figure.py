@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +11,11 @@ from scipy import ndimage
 from eprimg.model.case import Case
 from eprimg.model.study import Role, Series
 from eprimg.model.transform import Registration, Transform
-from eprimg.report.drawing import draw_grey, dress_plane, new_figure, style
+from eprimg.report.drawing import DPI, cut_colours, style
 from eprimg.report.layers import Layer, first_echo, signal_window
-from eprimg.report.picture import Picture, to_png
+from eprimg.report.picture import Picture
 from eprimg.report.planes import VIEWS, Plane, bounds_mm, make_plane, sample_plane
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from eprimg.report.sheet import Box, Sheet
 
 __all__ = [
     "EDGE",
@@ -33,7 +30,8 @@ FloatArray = npt.NDArray[np.float64]
 
 _PIXEL_MM = 1.5
 _TILE_MM = 30.0
-_PANEL_IN = 2.45
+_PANEL_PX = 368
+_LEFT, _TOP, _GAP = 69, 40, 7
 EDGE = (0.84, 0.37, 0.0)
 """Colour of edges, RGB between 0 and 1."""
 
@@ -184,57 +182,39 @@ def registration_picture(
 def _draw(
     registration: Registration, still: Layer, moved: Layer, unmoved: Layer, planes: list[Plane]
 ) -> Picture:
-    tallest = max(p.shape[0] for p in planes)
-    scale = _PANEL_IN / max(p.shape[1] for p in planes)
-    row_in, gap, left, top = tallest * scale, 0.05, 0.46, 0.27
-    widths = [p.shape[1] * scale for p in planes]
+    scale = _PANEL_PX / max(p.shape[1] for p in planes)
+    sizes = [(round(p.shape[1] * scale), round(p.shape[0] * scale)) for p in planes]
+    tallest = max(height for _, height in sizes)
     rows = ("checkerboard", "aligned:\nreference edges", "not aligned:\nreference edges")
-    width = left + sum(widths) + gap * len(planes) + 0.05
-    height = top + len(rows) * (row_in + gap) + 0.04
+    width = _LEFT + sum(wide for wide, _ in sizes) + _GAP * (len(planes) + 1)
+    height = _TOP + len(rows) * (tallest + _GAP) + _GAP
     with style():
-        figure = new_figure(width, height)
-        x = left
-        for plane, wide in zip(planes, widths, strict=True):
-            tall = plane.shape[0] * scale
+        sheet = Sheet(width, height)
+        x = _LEFT
+        for plane, (wide, tall) in zip(planes, sizes, strict=True):
             cuts = [scaled_cut(layer, plane) for layer in (still, moved, unmoved)]
             edges = edge_mask(cuts[0])
             for row in range(len(rows)):
-                y = height - top - row * (row_in + gap) - (row_in + tall) / 2
-                axes = figure.add_axes((x / width, y / height, wide / width, tall / height))
+                box = Box(x, _TOP + row * (tallest + _GAP) + (tallest - tall) // 2, wide, tall)
                 if row == 0:
                     mixed = checkerboard(cuts[0], cuts[1], round(_TILE_MM / plane.pixel_mm))
-                    draw_grey(axes, mixed, plane, low=0, high=1)
-                    axes.set_title(plane.view, pad=4)
+                    colours = cut_colours(mixed, low=0, high=1, colours="gray")
+                    sheet.entitle(box, plane.view)
                 else:
-                    draw_grey(axes, cuts[row], plane, low=0, high=1)
-                    _overlay(axes, edges, plane)
-                dress_plane(axes, plane, scale_mm=50.0)
-            x += wide + gap
+                    colours = cut_colours(cuts[row], low=0, high=1, colours="gray")
+                    colours[edges] = EDGE
+                sheet.show(colours, box)
+                sheet.dress(box, plane, scale_mm=50.0)
+            x += wide + _GAP
         for row, words in enumerate(rows):
-            figure.text(
-                0.21 / width,
-                (height - top - row * (row_in + gap) - row_in / 2) / height,
-                words,
-                rotation=90,
-                ha="center",
-                va="center",
-                weight="bold",
-                linespacing=1.35,
-            )
-        return to_png(
-            figure,
+            middle = _TOP + row * (tallest + _GAP) + tallest / 2
+            sheet.write_upwards(0.21 * DPI, middle, words)
+        return sheet.picture(
             f"Registration check of {registration.moving} to "
             f"{registration.fixed}: checkerboard of both, then the edges of "
             f"{registration.fixed} drawn over {registration.moving} with and without "
             "the transform, in axial, coronal and sagittal planes.",
         )
-
-
-def _overlay(axes: Axes, edges: npt.NDArray[np.bool_], plane: Plane) -> None:
-    colours = np.zeros((*plane.shape, 4))
-    colours[..., :3] = EDGE
-    colours[..., 3] = edges
-    axes.imshow(colours, extent=plane.extent_mm, interpolation="nearest", aspect="equal")
 
 
 def _layer(case: Case, series: Series, transform: Transform) -> Layer:

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from eprimg.config import Config
-from eprimg.engines.registrars.contract import Registrar
-from eprimg.engines.registrars.rigid_settings import RigidSettings
+from eprimg.engines.registrars.contract import Registrar, RegistrarResult
+from eprimg.engines.registrars.rigid_settings import RigidSettings, profile_place
+from eprimg.engines.registrars.similarity import SimilarityCheck
 from eprimg.model.case import Finding, Severity
 from eprimg.model.lesions import LesionSet
 from eprimg.model.manual_help import ManualHelp
@@ -20,8 +23,15 @@ from eprimg.stages._register_teller import Teller
 from eprimg.stages.register_bend import bend
 from eprimg.stages.register_check import Estimate, list_doubts
 from eprimg.stages.register_contrast import comparable_volume
+from eprimg.stages.register_manual import PairHelp
 
-__all__ = ["Work", "bent", "warnings"]
+__all__ = ["Work", "bent", "start_changed", "warnings"]
+
+_EXACT = 1e-9
+"""Deviation from 1 of the scale of a rotation that is nothing but the arithmetic's."""
+
+_TOLD_MM = 1e-3
+"""A smaller change of the start is not worth a word."""
 
 
 class Work:
@@ -45,7 +55,7 @@ class Work:
         self.profile = profile
         self.regions = regions
         self.rules = RigidSettings.from_mapping(
-            profile, where=f"registration/{config.register.profile}.toml"
+            profile, where=profile_place(config.register.profile)
         )
         self.threads = config.threads or os.cpu_count() or 1
         self.name = f"{config.register.engine} {engine.version()}"
@@ -105,3 +115,35 @@ def warnings(
         )
         for doubt in doubts
     ]
+
+
+def start_changed(
+    work: Work, fixed: Series, partner: Series, given: PairHelp, result: RegistrarResult
+) -> list[Finding]:
+    """Tell when a given start was not quite rigid, and how far from it the search began."""
+    start = given.start or work.start
+    if given.result is not None or not isinstance(start, Transform) or not start.is_affine:
+        return []
+    sizes = np.linalg.svd(start.matrix[:3, :3], compute_uv=False)
+    if np.abs(sizes - 1.0).max() <= _EXACT:
+        return []
+    check = SimilarityCheck(
+        work.comparable(fixed),
+        work.comparable(partner),
+        work.rules.intensity,
+        grid_mm=work.rules.check.orientation_grid_mm,
+    )
+    body = check.body_mm()
+    if len(body) == 0:
+        return []
+    ends = start.apply(body) - Transform(result.start, start.from_frame, start.to_frame).apply(body)
+    apart = np.linalg.norm(ends, axis=1)
+    if apart.max() < _TOLD_MM:
+        return []
+    text = (
+        f"The start that was given for {fixed.key} and {partner.key} is not quite rigid (its axes "
+        f"scale by {sizes.min():.6g} to {sizes.max():.6g}: numbers were rounded in the file?). The "
+        f"search began at the nearest rigid transform, {np.sqrt(np.mean(apart**2)):.2g} mm away "
+        f"over the body (at most {apart.max():.2g} mm)."
+    )
+    return [Finding("I_REGISTRATION_START", Severity.INFO, partner.key, text)]

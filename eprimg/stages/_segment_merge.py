@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from eprimg.kernels.label_boxes import Box
 from eprimg.model.case import Finding, Severity
+from eprimg.model.distinct_names import distinct_names
 from eprimg.model.grid import Grid
 from eprimg.model.lesions import LesionSet, Region, RegionRole, SharedVoxels
 from eprimg.model.study import Series
@@ -87,6 +88,7 @@ class Merge:
         overlapping : bool
             Lesions keep what they share with lesions of other sets.
         """
+        added = self._told_apart(added)
         used = {r.id for r in self.regions}
         new_id = {r.id: r.id for r in added.regions}
         if used & set(new_id):
@@ -112,6 +114,21 @@ class Merge:
                 claims = self._native_claims.setdefault(drawn_on.key, {})
                 claims |= _claims_of(added.regions, own, new_id)
             self._keep_native(drawn_on.key, added, own, new_id)
+
+    def _told_apart(self, added: LesionSet) -> LesionSet:
+        """Give regions other names than those that earlier ones have, e.g. a click and a mask."""
+        named = distinct_names(added.regions, {r.name for r in self.regions})
+        new = [n.name for n, r in zip(named, added.regions, strict=True) if n.name != r.name]
+        if not new:
+            return added
+        self.note(
+            "W_REGIONS_RENAMED",
+            Severity.WARNING,
+            added.origin,
+            f"Names of {added.origin or 'a mask'} are those of other regions: they are called "
+            f"{', '.join(new[:_NAMED_PAIRS])} here. Each is measured.",
+        )
+        return added.with_regions(named)
 
     def on_reference(self, grid: Grid) -> LesionSet:
         """Return all regions on the reference grid, and note which lesions overlap.
@@ -249,8 +266,8 @@ class Merge:
                 f"{names[one]} and {names[other]} share {n * made.grid.voxel_volume_ml:.3g} mL on "
                 f"the reference grid ({share[0]:.0f} % of {names[one]}, {share[1]:.0f} % of "
                 f"{names[other]}). Each is measured on all of its own voxels; the label volume "
-                f"shows most of the shared ones as {names[int(shown)]}. Sums over lesions hold "
-                "the shared part once for each.",
+                f"shows most of the shared ones as {names[int(shown)]}. Sums over lesions count "
+                "the shared part once.",
             )
 
         if pairs > _NAMED_PAIRS:

@@ -21,6 +21,7 @@ from eprimg.stages._carry_bend import bend_of
 from eprimg.stages.region_voxels import RegionVoxels, fills_space
 
 __all__ = [
+    "REFERENCE_ORDER",
     "carry_labels",
     "carry_map",
     "carry_regions",
@@ -36,7 +37,8 @@ Method = Literal["signed-distance", "nearest"]
 _ON_LATTICE = 1e-3
 """Part of a voxel (or of a slope per voxel) by which two lattices may differ and still be one."""
 
-_REFERENCE_ORDER = (Role.MR_PRE, Role.MR_POST, Role.PET)
+REFERENCE_ORDER = (Role.MR_PRE, Role.MR_POST, Role.PET)
+"""The first of these that a study has is its reference series."""
 
 
 def reference_series(study: Study) -> Series:
@@ -57,7 +59,7 @@ def reference_series(study: Study) -> Series:
     InputError
         ``E_NO_SERIES`` when the study has none of the three.
     """
-    for role in _REFERENCE_ORDER:
+    for role in REFERENCE_ORDER:
         series = study.find(role)
         if series is not None:
             return series

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -260,7 +260,8 @@ def fit_rephased(
                 sigma=None if sigma is None else sigma / left[:, -1],
                 **options,
             )
-            for whole, made in zip(flat, fit, strict=True):
+            pairs: Iterable[tuple[Any, Any]] = zip(flat, fit, strict=True)
+            for whole, made in pairs:
                 whole[chosen] = made
             done += len(chosen)
             progress(done / len(rows))

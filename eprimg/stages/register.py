@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from eprimg.config import Config
 from eprimg.engines.registrars.contract import make_registrar
+from eprimg.engines.registrars.profiles import profile_record
 from eprimg.engines.registrars.rigid_settings import load_profile
 from eprimg.errors import ConfigError, EngineError, InputError
 from eprimg.model.case import Finding, Severity, StageResult
@@ -20,7 +21,7 @@ from eprimg.model.transform import Registration, Transform
 from eprimg.registry import load_engine
 from eprimg.stages._register_chain import chained, own_ct
 from eprimg.stages._register_teller import Teller
-from eprimg.stages._register_work import Work, bent, warnings
+from eprimg.stages._register_work import Work, bent, start_changed, warnings
 from eprimg.stages.carry import reference_series
 from eprimg.stages.given_masks import Masks, compare_masks, named_masks
 from eprimg.stages.register_check import (
@@ -38,6 +39,7 @@ from eprimg.stages.register_manual import (
     help_for_pair,
     landmark_figures,
     masks_for,
+    require_affine_start,
     unused_help,
 )
 
@@ -55,7 +57,7 @@ _GIVEN_ERROR = (
     "the centre of the field of view; unknown for a transform from a file"
 )
 _SEARCH_KEYS = frozenset({"iterations", "metric", "levels", "optimizer", "polish", "title"})
-_SHARED_KEYS = frozenset({"profile", "seed", "intensity", "start"})
+_SHARED_KEYS = frozenset({"profile", "profile_sha256", "seed", "intensity", "start"})
 """Settings of a search; they say nothing about a transform that was given."""
 
 
@@ -263,9 +265,10 @@ def _pair(
             raise
         return None, [Finding.from_error(error, where=partner.key)]
     result = estimate.result
+    changed = start_changed(work, fixed, partner, given, result)
     qc = quality_figures(estimate, through_ct=partner.key != moving.key)
     settings = {
-        "profile": work.config.register.profile,
+        **profile_record("profile", work.config.register.profile, work.profile),
         "seed": work.config.register.seed,
         "started_from": result.start_name,
         "aligned_with": partner.key,
@@ -307,8 +310,8 @@ def _pair(
     if faults:
         text = f"{fixed.key} and {moving.key} are not aligned{through}: {'; '.join(faults)}."
         finding = Finding("E_REGISTRATION", Severity.ERROR, moving.key, text)
-        return made(result.matrix, engine, text, False), [finding]
-    findings: list[Finding] = []
+        return made(result.matrix, engine, text, False), [finding, *changed]
+    findings: list[Finding] = changed
     if is_symmetric(estimate, work.rules.check):
         turned = estimate.orientation
         findings.append(
@@ -390,13 +393,7 @@ def _estimate(
 ) -> Estimate:
     first, second = work.comparable(fixed), work.comparable(partner)
     start = given.start or work.start or ("identity" if shared else "best")
-    if isinstance(start, Transform) and not start.is_affine:
-        raise InputError(
-            "a search begins with a rigid or affine transform, and this one bends",
-            code="E_TRANSFORM_FILE",
-            where=partner.key,
-            action="give an affine transform as the start, or this one as the result",
-        )
+    require_affine_start(start, partner.key)
     try:
         result = (
             given_result(given)

@@ -18,7 +18,8 @@ from eprimg.engines.registrars.deformation import (
     inverse_consistency,
     jacobian_figures,
 )
-from eprimg.engines.registrars.rigid_settings import RigidSettings, load_profile
+from eprimg.engines.registrars.profiles import profile_record
+from eprimg.engines.registrars.rigid_settings import RigidSettings, load_profile, profile_place
 from eprimg.engines.registrars.similarity import Similarity, SimilarityCheck, body_points_mm
 from eprimg.errors import ConfigError, EngineError, EngineUnavailable, InputError
 from eprimg.model.case import Finding, Severity
@@ -148,10 +149,8 @@ def bend(
     """
     if limits.model == "rigid" or not rigid.accepted:
         return rigid, []
-    profile = load_profile(limits.deformable_profile)
-    rules = DeformableSettings.from_mapping(
-        profile, where=f"registration/{limits.deformable_profile}.toml"
-    )
+    profile = load_profile(limits.deformable_profile, key="register.deformable_profile")
+    rules = DeformableSettings.from_mapping(profile, where=profile_place(limits.deformable_profile))
     engine: Registrar = load_engine("registrar", limits.deformable_engine)()
     if moving.quantity.key not in rules.quantities:
         note = f"{rigid.note}; not bent: only {', '.join(rules.quantities)} is"
@@ -214,7 +213,10 @@ def bend(
         # Nothing to gain says that rigid is enough, unless regions say otherwise.
         only_gain = len(faults) == 1 and not _gains(found, rules.accept) and not (before and why)
         return _stays(rigid, faults, figures, Severity.INFO if only_gain else Severity.WARNING)
-    recorded = {key: value for key, value in profile.items() if key not in ("accept", "auto")}
+    recorded: dict[str, object] = {
+        **profile_record("deformable_profile", limits.deformable_profile, profile),
+        "bending": {k: v for k, v in profile.items() if k not in ("accept", "auto")},
+    }
     return _taken(rigid, there, result, found, figures, (engine, limits, rules), why, recorded)
 
 
@@ -339,9 +341,8 @@ def _taken(
     settings = {
         **rigid.settings,
         "model": limits.model,
-        "deformable_profile": limits.deformable_profile,
         "deformable_engine": f"{limits.deformable_engine} {engine.version()}",
-        "bending": recorded,
+        **recorded,
         "bending_iterations": dict(result.iterations),
         "bending_metric": dict(result.metric),
     }

@@ -17,7 +17,7 @@ from eprimg.kernels.landmarks import fit_rigid, landmark_distances_mm, predicted
 from eprimg.model.case import Finding, Severity
 from eprimg.model.grid import Grid
 from eprimg.model.manual_help import HelpUse, LandmarkPairs, ManualHelp, MetricMask
-from eprimg.model.study import Series
+from eprimg.model.study import Placed
 from eprimg.model.transform import Transform
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "help_for_pair",
     "landmark_figures",
     "masks_for",
+    "require_affine_start",
     "unused_help",
 ]
 
@@ -62,7 +63,7 @@ class PairHelp:
 
 
 def help_for_pair(
-    help_: ManualHelp, fixed: Series, partner: Series, moving: Series, *, stands_for: str = ""
+    help_: ManualHelp, fixed: Placed, partner: Placed, moving: Placed, *, stands_for: str = ""
 ) -> PairHelp:
     """Pick what was given for a pair of series.
 
@@ -70,7 +71,7 @@ def help_for_pair(
     ----------
     help_ : ManualHelp
         All that was given for the study.
-    fixed, partner, moving : Series
+    fixed, partner, moving : Placed
         The reference, the series that is compared with it, and the one that the result is for (PET
         may ride on its CT); partner and moving share a frame.
     stands_for : str, optional
@@ -250,6 +251,30 @@ def given_result(help_: PairHelp) -> RegistrarResult:
         consistency_mm=float("nan"),
         displacement=help_.result.displacement,
     )
+
+
+def require_affine_start(start: str | Transform | None, where: str) -> None:
+    """Refuse a start that bends.
+
+    Parameters
+    ----------
+    start : str, Transform or None
+        Where the search would begin.
+    where : str
+        Key of the series that is aligned.
+
+    Raises
+    ------
+    InputError
+        ``E_TRANSFORM_FILE``.
+    """
+    if isinstance(start, Transform) and not start.is_affine:
+        raise InputError(
+            "a search begins with a rigid or affine transform, and this one bends",
+            code="E_TRANSFORM_FILE",
+            where=where,
+            action="give an affine transform as the start, or this one as the result",
+        )
 
 
 def masks_for(engine: Registrar, help_: PairHelp, fixed: Grid, moving: Grid) -> Mapping[str, Any]:

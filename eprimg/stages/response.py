@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from eprimg.errors import ConfigError, InputError
 from eprimg.kernels.response import (
@@ -22,6 +26,8 @@ from eprimg.model.case import Case
 from eprimg.model.lesions import Region, RegionSource
 from eprimg.model.study import Role
 from eprimg.resources import load_resource
+from eprimg.stages.lesion_union import voxel_weights
+from eprimg.stages.region_voxels import RegionVoxels
 from eprimg.stages.uptake_scales import SUL_PREFIX
 
 __all__ = ["NamedResponse", "judge_response", "percist_scan", "response_protocols"]
@@ -137,8 +143,9 @@ def judge_response(
         raise _refused("the second scan is not later than the first", "injection", None)
     formula = ""
     if content["kind"] == "percist":
-        before, formula = percist_scan(first)
-        after, other = percist_scan(second)
+        most = int(numbers["lesions_for_tlg"])
+        before, formula = percist_scan(first, summed=most)
+        after, other = percist_scan(second, summed=most)
         if formula != other:
             raise _refused("the two scans have SUL by two formulas", "SUL", (formula, other))
         found = percist_response(
@@ -172,13 +179,15 @@ def judge_response(
     )
 
 
-def percist_scan(case: Case) -> tuple[PercistScan, str]:
+def percist_scan(case: Case, *, summed: int = 0) -> tuple[PercistScan, str]:
     """Take the numbers that PERCIST needs from a measured case.
 
     Parameters
     ----------
     case : Case
         Measured, with SUL.
+    summed : int, optional
+        The sum of TLG goes over so many lesions, those with the highest peaks; 0: over all.
 
     Returns
     -------
@@ -191,6 +200,11 @@ def percist_scan(case: Case) -> tuple[PercistScan, str]:
     ------
     InputError
         ``E_RESPONSE``: no regions, no SUL, or a lesion whose SULpeak is missing.
+
+    Notes
+    -----
+    A voxel that several lesions of the sum hold above their thresholds counts once: its uptake is
+    divided evenly among them, so that the TLG add up to that of the union.
     """
     formulas = sorted(k.removeprefix(SUL_PREFIX) for k in case.maps if k.startswith(SUL_PREFIX))
     if not formulas:
@@ -205,6 +219,9 @@ def percist_scan(case: Case) -> tuple[PercistScan, str]:
         peaks.append(peak)
         scale = mean / _number(lesion, "suvbw", "mean")
         totals.append(scale * _number(lesion, "total_lesion_glycolysis", "percent_of_max"))
+    order = sorted(range(len(peaks)), key=peaks.__getitem__, reverse=True)
+    parts = _counted_uptake(case, [_lesions(case)[n] for n in order[: summed or None]])
+    totals = [t * parts.get(r.id, 1.0) for t, r in zip(totals, _lesions(case), strict=True)]
     liver = None if case.lesions is None else case.lesions.reference("liver")
     series = case.study.find(Role.PET)
     hours = None
@@ -218,6 +235,36 @@ def percist_scan(case: Case) -> tuple[PercistScan, str]:
         math.nan if hours is None else 60.0 * hours,
     )
     return scan, formula
+
+
+def _counted_uptake(case: Case, lesions: Sequence[Region]) -> dict[int, float]:
+    """Tell which part of the TLG of each lesion counts in their sum; NaN when it is not known."""
+    regions = case.native_lesions.get(str(Role.PET), case.lesions)
+    if regions is None or not regions.shared:
+        return {}
+    suvbw = case.maps.get("suvbw")
+    if suvbw is None or not suvbw.grid.matches(regions.grid):
+        return dict.fromkeys((r.id for r in lesions), math.nan)
+    voxels = RegionVoxels(regions)
+    above: dict[int, npt.NDArray[np.bool_]] = {}
+    values: dict[int, npt.NDArray[np.float64]] = {}
+    for lesion in lesions:
+        found = lesion.measurement("metabolic_volume", "percent_of_max", str(Role.PET))
+        if found is None or lesion.id not in voxels.boxes:
+            continue
+        box = voxels.boxes[lesion.id]
+        values[lesion.id] = np.asarray(suvbw.values[box], dtype=np.float64)
+        here = voxels.inside(lesion.id) & suvbw.valid[box]
+        # The voxels above the threshold are the hottest ones, and their number was measured.
+        hottest = np.sort(values[lesion.id][here])[::-1]
+        least = hottest[found.n_voxels - 1] if found.n_voxels else np.inf
+        above[lesion.id] = here & (values[lesion.id] >= least)
+    parts = {}
+    for number, weights in voxel_weights(voxels, above, above).items():
+        inside = above[number]
+        whole = float(values[number][inside].sum())
+        parts[number] = float((weights * values[number])[inside].sum()) / whole if whole else 1.0
+    return parts
 
 
 def _means(case: Case) -> dict[str, float]:

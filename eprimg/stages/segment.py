@@ -125,13 +125,7 @@ def _on_reference(
         return np.asarray(regions.labels, dtype=np.int32), reference, {}
     series = _drawn_on(study, regions.grid, reference)
     if series is None:
-        raise GeometryError(
-            "the mask lies in a frame of reference that none of the series has",
-            code="E_FOR",
-            where=regions.origin or None,
-            value=regions.grid.frame_of_reference,
-            action="draw the mask on one of the series, or name the series in study.toml",
-        )
+        raise unknown_frame(regions)
     transform = _transform_of_frame(study, registrations, series, reference)
     if transform is None:
         raise GeometryError(
@@ -142,6 +136,28 @@ def _on_reference(
         )
     labels, how = carry_regions(regions, reference.grid, transform)
     return labels, series, how
+
+
+def unknown_frame(regions: LesionSet) -> GeometryError:
+    """Make the refusal of a mask in a frame of reference that no series has.
+
+    Parameters
+    ----------
+    regions : LesionSet
+        The mask.
+
+    Returns
+    -------
+    GeometryError
+        ``E_FOR``.
+    """
+    return GeometryError(
+        "the mask lies in a frame of reference that none of the series has",
+        code="E_FOR",
+        where=regions.origin or None,
+        value=regions.grid.frame_of_reference,
+        action="draw the mask on one of the series, or name the series in study.toml",
+    )
 
 
 def _drawn_on(study: Study, grid: Grid, reference: Series) -> Series | None:

@@ -17,6 +17,7 @@ from eprimg.model.tiers import EDITED, Cohort, Objection, PatientTier, Tier, Tie
 from eprimg.registry import load_engine
 from eprimg.resources import load_resource, resource_names
 from eprimg.stages.objections import study_objections
+from eprimg.stages.region_voxels import RegionVoxels
 from eprimg.stages.tiers_lesion import NOT_VALIDATED, lesion_tier, not_tiered
 from eprimg.stages.tiers_patient import patient_tier
 
@@ -178,7 +179,8 @@ def stratify(
             )
         )
     everyone: tuple[Region, ...] = placed.lesions if placed is not None else ()
-    patients = tuple(patient_tier(everyone, s, config.stratify) for s in chosen)
+    voxels = RegionVoxels(placed) if placed is not None and placed.shared else None
+    patients = tuple(patient_tier(everyone, s, config.stratify, voxels=voxels) for s in chosen)
     return StageResult(Stratified(placed, patients, chosen), tuple(findings))
 
 

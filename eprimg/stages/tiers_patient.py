@@ -14,7 +14,9 @@ import numpy.typing as npt
 from eprimg.config import StratifyConfig
 from eprimg.model.lesions import Region
 from eprimg.model.tiers import INDETERMINATE, NOT_TIERED, PatientTier, TierScheme
+from eprimg.stages.lesion_union import counted_parts
 from eprimg.stages.region_notes import INSIDE_CARRIER
+from eprimg.stages.region_voxels import RegionVoxels
 from eprimg.stages.tiers_lesion import at_most, notice_of
 
 __all__ = ["NO_DOMINANT", "patient_tier"]
@@ -43,6 +45,8 @@ class _Evaluable:
     probabilities: npt.NDArray[np.float64]
     carriers: tuple[tuple[str, ...], ...]
     """Per lesion: what its notes say about lying inside a carrier organ."""
+    shared_ml: float
+    """What the sum of the lesions' own volumes holds more than their union."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,11 @@ class _LeftOut:
 
 
 def patient_tier(
-    lesions: Sequence[Region], scheme: TierScheme, config: StratifyConfig
+    lesions: Sequence[Region],
+    scheme: TierScheme,
+    config: StratifyConfig,
+    *,
+    voxels: RegionVoxels | None = None,
 ) -> PatientTier:
     """Combine the tiers of the lesions by the scheme's patient rule.
 
@@ -67,6 +75,8 @@ def patient_tier(
         The scheme.
     config : StratifyConfig
         When a tier is indeterminate.
+    voxels : RegionVoxels, optional
+        The lesions on the reference grid, with what they share; without it no two overlap.
 
     Returns
     -------
@@ -86,12 +96,15 @@ def patient_tier(
     the volume with them (or one has no known volume); ``any``, when the highest tier is not reached
     without them; ``all``, when a tier above the lowest is given without them.
 
+    In every sum of volumes a voxel that several lesions hold counts once: it is divided evenly
+    among them, so that the sum is the volume of their union.
+
     References
     ----------
     .. [1] Mileva M et al., npj Breast Cancer 2024. doi:10.1038/s41523-023-00610-6 (dominant part
        of the tumour load)
     """
-    found, left_out = _evaluable(lesions, scheme)
+    found, left_out = _evaluable(lesions, scheme, voxels)
     n = len(found.volumes)
     left = f"; left out: {_left_words(left_out)}" if left_out else ""
     if n == 0:
@@ -123,6 +136,8 @@ def patient_tier(
         note = "no confidence can be stated: at least one lesion has none"
         probabilities = {}
     words = f"{_words(found, scheme, best)} ({n} lesion{'' if n == 1 else 's'}{left})"
+    if found.shared_ml > 1e-9 * float(found.volumes.sum()):
+        words += f"; the {found.shared_ml:.3g} mL that lesions share count once"
     words += _carrier_words(found, scheme, best)
     label = outcomes[best]
     overturned = _could_overturn(found, left_out, scheme, best)
@@ -152,17 +167,20 @@ def patient_tier(
 
 
 def _evaluable(
-    lesions: Sequence[Region], scheme: TierScheme
+    lesions: Sequence[Region], scheme: TierScheme, voxels: RegionVoxels | None
 ) -> tuple[_Evaluable, tuple[_LeftOut, ...]]:
     volumes: list[float] = []
     places: list[int] = []
     chances: list[list[float]] = []
     carriers: list[tuple[str, ...]] = []
     left: list[_LeftOut] = []
+    tiers = {r.id: next((t for t in r.tiers if t.scheme == scheme.key), None) for r in lesions}
+    sizes = {r.id: _volume_ml(r) for r in lesions}
+    without = {n for n, t in tiers.items() if t is None or t.label == NOT_TIERED}
+    without |= {n for n, volume in sizes.items() if not math.isfinite(volume)}
+    parts = counted_parts(voxels, without) | counted_parts(voxels, set(tiers) - without)
     for region in lesions:
-        tier = next((t for t in region.tiers if t.scheme == scheme.key), None)
-        found = region.measurement("volume", "volume")
-        volume = found.value if found is not None else math.nan
+        tier, volume = tiers[region.id], sizes[region.id] * parts[region.id]
         if tier is None or tier.label == NOT_TIERED:
             left.append(
                 _LeftOut(region.name, volume, "not tiered" if tier is None else tier.reason)
@@ -181,9 +199,15 @@ def _evaluable(
             np.asarray(places, dtype=np.int64),
             np.asarray(chances).reshape(len(volumes), len(scheme.labels)),
             tuple(carriers),
+            sum(sizes[n] for n in set(tiers) - without) - sum(volumes),
         ),
         tuple(left),
     )
+
+
+def _volume_ml(region: Region) -> float:
+    found = region.measurement("volume", "volume")
+    return found.value if found is not None else math.nan
 
 
 def _left_words(left_out: Sequence[_LeftOut]) -> str:

@@ -22,6 +22,7 @@ from eprimg.io.batch_lock import OutputLock
 from eprimg.io.batch_records import read_record, read_records
 from tests.batch.conftest import Heard
 from tests.batch.fake_studies import ROOT, let_all_end, make_studies, make_two_quick_ones
+from tests.quick import PROFILE
 
 Run = Callable[..., tuple[BatchEnd, Heard]]
 
@@ -88,6 +89,22 @@ def test_other_settings_do_everything_again_and_say_so(run_fakes: Run, tmp_path:
     assert "settings" in heard.said[0]
     head = json.loads((tmp_path / "out" / "batch.json").read_text(encoding="utf-8"))
     assert {"format", "version", "config_hash", "created"} <= set(head)
+
+
+def test_a_changed_registration_profile_does_everything_again(
+    run_fakes: Run, tmp_path: Path
+) -> None:
+    root = make_studies(tmp_path / "root", a="ok 1")
+    own = tmp_path / "own.toml"
+    text = PROFILE.read_text(encoding="utf-8")
+    config = Config().with_settings({"register": {"profile": str(own)}})
+    with pytest.raises(ConfigError, match="own.toml"):  # before anything runs
+        run_fakes(root, config)
+    own.write_text(text, encoding="utf-8")
+    assert [run_fakes(root, config)[0].n_run for _ in range(2)] == [1, 0]
+    own.write_text(text.replace("histogram_bins = 32", "histogram_bins = 40"), encoding="utf-8")
+    assert run_fakes(root, config)[0].n_run == 1
+    assert _starts(tmp_path) == 2
 
 
 def test_number_of_threads_is_no_setting_of_a_batch(run_fakes: Run, tmp_path: Path) -> None:

@@ -30,13 +30,15 @@ def main() -> None:
         "",
         (
             "Made by `make bench`. Ratios hold within one run on one machine; seconds are that "
-            "machine's."
+            "machine's. BLAS has one thread."
         ),
         "",
         f"Machine: {os.cpu_count()} cores, {platform.machine()}, Python "
         f"{platform.python_version()}; " + ", ".join(f"{p} {version(p)}" for p in packages) + ".",
         "",
     ]
+    # Waiting threads of BLAS count as processor time, and the peers of these ratios have none.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     for name in NAMES:
         # A process of its own: what one benchmark left in memory must not count for the next.
         done = subprocess.run(
@@ -44,6 +46,7 @@ def main() -> None:
             check=True,
             stdout=subprocess.PIPE,
             text=True,
+            env=environment,
         )
         print(done.stdout, flush=True)
         page += [done.stdout.strip(), ""]

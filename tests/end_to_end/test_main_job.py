@@ -17,23 +17,28 @@ from eprimg import pipeline
 from eprimg.config import Config
 from eprimg.io.output_folder import verify_folder
 from eprimg.io.study import read_study
+from eprimg.model.case import Case
 from eprimg.model.transform import Registration, Transform
 from eprimg_phantoms.compare import compare
 from tests.conftest import Outcome, is_pet
+from tests.quick import QUICK, QUICK_ARGS
 
 Command = Callable[..., Outcome]
 
 
-def measure(folder: Path, out: Path, study_file: Path | None = None) -> Path:
+def measure(
+    folder: Path,
+    out: Path,
+    study_file: Path | None = None,
+    *,
+    config: Config = QUICK,
+    aligned: Case | None = None,
+) -> Path:
+    """Read and measure; with ``aligned``, go on from its registrations."""
     read = read_study(folder, study_file=study_file)
-    case = pipeline.run(read.value, Config(), findings=read.findings)
-    return pipeline.export_case(case, Config(), out)
-
-
-@pytest.fixture
-def plain_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the pictures of the report, which take longer than the numbers."""
-    monkeypatch.setattr("eprimg.report.html.render_report", lambda *a, **k: "<p>no pictures</p>")
+    start = "quantify" if aligned is not None else None
+    case = pipeline.run(read.value, config, case=aligned, start=start, findings=read.findings)
+    return pipeline.export_case(case, config, out)
 
 
 def failed(results: Path, phantom: Path) -> list[str]:
@@ -43,7 +48,20 @@ def failed(results: Path, phantom: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def results(phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return measure(phantom / "dicom", tmp_path_factory.mktemp("run") / "out")
+    folder = tmp_path_factory.mktemp("run") / "out"
+    return measure(phantom / "dicom", folder, config=Config())
+
+
+@pytest.fixture(scope="module")
+def aligned(phantom: Path) -> Case:
+    """The study with its registrations, for tests that leave pixels and places as they are."""
+    return pipeline.run(read_study(phantom / "dicom").value, QUICK, stop="register")
+
+
+@pytest.fixture
+def quick_results(phantom: Path, tmp_path: Path, aligned: Case, plain_page: None) -> Path:
+    """What the runs of the tests below give when nothing is tampered with."""
+    return measure(phantom / "dicom", tmp_path / "quick", aligned=aligned)
 
 
 def test_an_undisturbed_run_agrees_with_the_truth(results: Path, phantom: Path) -> None:
@@ -83,11 +101,14 @@ def test_everything_that_is_promised_is_written(results: Path, phantom: Path) ->
                 assert identity not in text, f"{name} holds the patient's identity"
 
 
-@pytest.mark.usefixtures("plain_page")
-def test_a_second_run_gives_the_same_numbers(results: Path, phantom: Path, tmp_path: Path) -> None:
+def test_a_second_run_gives_the_same_numbers(
+    quick_results: Path, phantom: Path, tmp_path: Path
+) -> None:
+    # The quick registration passes too, so what fails below fails for what was done to the input.
+    assert failed(quick_results, phantom) == []
     again = measure(phantom / "dicom", tmp_path / "again")
     for name in ("lesions.csv", "measurements.csv", "maps/dr2star.nii.gz", "maps/suvbw.nii.gz"):
-        assert (again / name).read_bytes() == (results / name).read_bytes(), name
+        assert (again / name).read_bytes() == (quick_results / name).read_bytes(), name
 
 
 @pytest.mark.usefixtures("plain_page")
@@ -108,7 +129,9 @@ def _index(phantom: Path) -> tuple:  # type: ignore[type-arg]
 
 
 @pytest.mark.usefixtures("plain_page")
-def test_ignoring_the_injection_date_is_noticed(phantom: Path, tmp_path: Path) -> None:
+def test_ignoring_the_injection_date_is_noticed(
+    phantom: Path, tmp_path: Path, aligned: Case
+) -> None:
     # The well-known fault: the injection's clock time is put on the day of the scan.
     pet = next(
         f
@@ -125,7 +148,8 @@ def test_ignoring_the_injection_date_is_noticed(phantom: Path, tmp_path: Path) -
     assert wrong_day != instant, pet.name
     study_file = tmp_path / "study.toml"
     study_file.write_text(f"[injection]\ninstant = {wrong_day.isoformat()}\n", encoding="utf-8")
-    wrong = failed(measure(phantom / "dicom", tmp_path / "out", study_file), phantom)
+    out = measure(phantom / "dicom", tmp_path / "out", study_file, aligned=aligned)
+    wrong = failed(out, phantom)
     assert any("SUV" in name for name in wrong), wrong
 
 
@@ -180,12 +204,12 @@ def test_skipping_registration_is_noticed(
 )
 @pytest.mark.usefixtures("plain_page")
 def test_a_mask_is_used_as_it_was_drawn_on_its_own_grid(
-    suffix: str, series: str, column: str, phantom: Path, tmp_path: Path
+    suffix: str, series: str, column: str, phantom: Path, tmp_path: Path, aligned: Case
 ) -> None:
     mask = phantom / "masks" / f"lesions_{suffix}.nii.gz"
     study_file = tmp_path / "study.toml"
     study_file.write_text(f'[[masks]]\npath = "{mask}"\non = "{series}"\n', encoding="utf-8")
-    out = measure(phantom / "dicom", tmp_path / "out", study_file)
+    out = measure(phantom / "dicom", tmp_path / "out", study_file, aligned=aligned)
     with (out / "lesions.csv").open(encoding="utf-8", newline="") as file:
         found = {row["name"]: int(row[column]) for row in csv.DictReader(file)}
     labels = np.asarray(nib.load(mask).dataobj)
@@ -200,19 +224,32 @@ def test_the_command_line_runs_resumes_and_refuses(
     plan = command("run", phantom / "dicom", "--out", out, "--dry-run")
     assert plan.code == 0
     assert "would run" in plan.out
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text('[[clicks]]\non = "ct"\npoint_mm = [0, 0, 0]\nanatomy = "lesion"\n')
+    refused = command("run", phantom / "dicom", "--out", out, "--dry-run", "--study", wrong)
+    assert (refused.code, "E_STUDY_FILE" in refused.err) == (4, True)
     assert not out.exists()
-    done = command("run", phantom / "dicom", "--out", out, "--set", "threads=2")
+    done = command("run", phantom / "dicom", "--out", out, *QUICK_ARGS, "--set", "threads=2")
     assert done.code == 0, done.err
     assert "report:" in done.out
     again = command("run", phantom / "dicom", "--out", out)
     assert again.code == 6
     assert "E_OUTPUT_EXISTS" in again.err
     before = (out / "manifest.json").read_bytes()
-    resumed = command("run", phantom / "dicom", "--out", out, "--resume", "--set", "threads=2")
+    asked = ("run", phantom / "dicom", "--out", out, "--resume", *QUICK_ARGS)
+    resumed = command(*asked, "--set", "threads=2")
     assert resumed.code == 0
     assert "already there" in resumed.out
     assert (out / "manifest.json").read_bytes() == before
-    other = command("run", phantom / "dicom", "--out", out, "--resume", "--set", "threads=1")
+    # The settings that were written name the same profile and can be used again.
+    again = ("run", phantom / "dicom", "--out", out, "--config", out / "settings.toml")
+    assert "already there" in command(*again, "--resume").out
+    for word in ("missing.toml", str(wrong)):
+        refused = command(*again, "--resume", "--set", f"register.profile={word}")
+        assert (refused.code, "E_CONFIG" in refused.err, word in refused.err) == (4, True, True)
+        plan = ("run", tmp_path, "--out", tmp_path / "o", "--dry-run")
+        assert command(*plan, "--set", f"register.profile={word}").code == 4
+    other = command(*asked, "--set", "threads=1")
     assert other.code == 6
     record = json.loads((out / "patient.json").read_text(encoding="utf-8"))
     assert record["tiers"], record

@@ -7,12 +7,13 @@ panels are scrolled with the wheel first, and a control that is covered or cut o
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtCore import QPoint, QPointF, QRect, Qt
 from qtpy.QtGui import QGuiApplication, QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
@@ -35,6 +36,8 @@ ALT = Qt.KeyboardModifier.AltModifier
 CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 LONG_S = 240.0
+PATIENCE_S = 10.0
+"""How long a reader looks for a control: on a busy machine a page takes its time to appear."""
 PICTURES = Path(os.environ.get("EPRIMG_GUI_PICTURES", "build/gui-pictures"))
 """Where the picture of each step is kept."""
 
@@ -69,10 +72,14 @@ class Hands:
 
     def find(self, name: str, kind: type = QWidget) -> Any:
         """The one control of that name that is shown, in the window or in an open dialog."""
-        windows = [self.window, *(d for d in self.window.findChildren(QDialog) if d.isVisible())]
-        found = {w for window in windows for w in window.findChildren(kind, name) if w.isVisible()}
+        patiently(lambda: len(self._shown(name, kind)) == 1)
+        found = self._shown(name, kind)
         assert len(found) == 1, f"{name}: {len(found)} on the screen"
         return found.pop()
+
+    def _shown(self, name: str, kind: type) -> set[Any]:
+        windows = [self.window, *(d for d in self.window.findChildren(QDialog) if d.isVisible())]
+        return {w for window in windows for w in window.findChildren(kind, name) if w.isVisible()}
 
     def labels(self) -> list[str]:
         """Texts of all labels that are shown."""
@@ -94,16 +101,21 @@ class Hands:
     @property
     def busy(self) -> bool:
         """True while the cancel button can be pressed."""
+        return self.cancel_button().isEnabled()
+
+    def cancel_button(self) -> Any:
+        """The button that stops the running job."""
         (cancel,) = [
             b
             for b in self.window.findChildren(QAbstractButton)
             if b.text() == "Cancel" and "running job" in b.toolTip()
         ]
-        return cancel.isEnabled()
+        return cancel
 
     def wait(self, seconds: float = LONG_S) -> None:
         """Wait for the running job."""
-        wait_until(lambda: not self.busy, seconds)
+        cancel = self.cancel_button()
+        wait_until(lambda: not cancel.isEnabled(), seconds, every_s=0.03)
         settle(0.15)
 
     def table(self) -> QTableView:
@@ -144,32 +156,59 @@ class Hands:
 
     # ------------------------------------------------------------------ mouse
 
-    def bring_into_view(self, widget: QWidget) -> None:
+    def bring_into_view(
+        self, widget: QWidget, place: QPoint | None = None, *, patience_s: float = PATIENCE_S
+    ) -> None:
+        """Turn the wheel over the panel until a control is seen at its place, and stays there.
+
+        A page that was just opened is laid out a moment later: as long as the control moves, or is
+        behind another one, a person waits; one that is not to be seen after `patience_s` fails.
+        """
+        end = time.monotonic() + patience_s
+        before = None
+        while fault := self._unseen(widget, place, before):
+            name = widget.objectName() or type(widget).__name__
+            assert time.monotonic() < end, f"{name} {fault}"
+            before = _on_screen(widget)
+            settle(0.02)
+
+    def _unseen(self, widget: QWidget, place: QPoint | None, before: QRect | None) -> str:
+        """Why a control cannot be clicked now; empty when it can."""
+        if not self._scrolled_to(widget):
+            return "cannot be scrolled into view"
+        where = widget.rect().center() if place is None else place
+        seen = QApplication.widgetAt(widget.mapToGlobal(where))
+        if seen is None:
+            return "is off the screen"
+        if seen is not widget and not widget.isAncestorOf(seen):
+            return f"is behind {seen}"
+        return "" if _on_screen(widget) == before else "does not stay at its place"
+
+    def _scrolled_to(self, widget: QWidget) -> bool:
         """Turn the wheel over the panel until a control lies within it."""
         area = widget.parentWidget()
         while area is not None and not isinstance(area, QScrollArea):
             area = area.parentWidget()
         if area is None:
-            return
+            return True
         view = area.viewport()
         for _ in range(80):
             top = widget.mapTo(view, QPoint(0, 0)).y()
             low = top + widget.height() > view.height()
             if not low and top >= 0:
-                return
+                return True
             if low and top <= 0:
-                return  # higher than the panel
+                return True  # higher than the panel
             self._wheel(view, -1 if low else 1)
-        raise AssertionError(f"{widget.objectName()} cannot be scrolled into view")
+        return False
 
-    def click(self, widget: QWidget, place: QPoint | None = None) -> None:
+    def click(
+        self, widget: QWidget, place: QPoint | None = None, *, patience_s: float = PATIENCE_S
+    ) -> None:
         """Click on a control where it is seen."""
-        self.bring_into_view(widget)
+        self.bring_into_view(widget, place, patience_s=patience_s)
         where = widget.rect().center() if place is None else place
         seen = QApplication.widgetAt(widget.mapToGlobal(where))
-        name = widget.objectName() or type(widget).__name__
-        assert seen is not None, f"{name} is off the screen"
-        assert seen is widget or widget.isAncestorOf(seen), f"{name} is behind {seen}"
         QTest.mouseClick(
             seen, LEFT, NONE, seen.mapFrom(widget, where) if seen is not widget else where
         )
@@ -178,6 +217,7 @@ class Hands:
     def press(self, name: str) -> None:
         """Click on a button; a disabled one fails with its own reason."""
         button = self.find(name, QAbstractButton)
+        patiently(button.isEnabled)
         assert button.isEnabled(), f"{name}: {button.toolTip()}"
         self.click(button)
 
@@ -186,6 +226,7 @@ class Hands:
         header = self.find(f"step_{step}", QAbstractButton)
         if not header.isChecked():
             self.click(header, QPoint(40, header.height() // 2))
+            patiently(header.isChecked)
         assert header.isChecked()
 
     def tab(self, words: str) -> None:
@@ -278,3 +319,15 @@ def inside(case: Any, region_id: int) -> tuple[float, float, float]:
 def until(true: Callable[[], bool], seconds: float = 20.0) -> None:
     """Let the window live until something has happened."""
     wait_until(true, seconds)
+
+
+def _on_screen(widget: QWidget) -> QRect:
+    """Where a control lies on the screen."""
+    return QRect(widget.mapToGlobal(QPoint(0, 0)), widget.size())
+
+
+def patiently(true: Callable[[], bool]) -> None:
+    """Wait as long as a reader would; whether it has happened is asked afterwards."""
+    end = time.monotonic() + PATIENCE_S
+    while not true() and time.monotonic() < end:
+        settle(0.02)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from qtpy.QtWidgets import QLabel
 
 from eprimg import pipeline
 from eprimg.io.write_tables import lesions_csv
-from napari_eprimg.workspace import open_workspace
 from tests.gui.hands import CTRL, SHIFT, inside
 from tests.gui.measured_room import PLANES, MeasuredRoom
 from tests.plugins import screen
@@ -21,15 +20,9 @@ SCHEME = "example-pid-per-kg-peak"
 
 
 @pytest.fixture
-def shown(make_napari_viewer: Any, measured_study: Any) -> Iterator[MeasuredRoom]:
-    """The room around the measured phantom."""
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1600, 1000)
-    open_workspace(viewer)
-    room = MeasuredRoom(viewer, measured_study)
-    yield room
-    screen.settle(0.2)
-    room.__dict__.clear()
+def shown(as_opened: Callable[..., MeasuredRoom]) -> MeasuredRoom:
+    """The room around the measured phantom, as if it were just opened."""
+    return as_opened()
 
 
 def fresh(room: MeasuredRoom) -> str:

@@ -6,7 +6,7 @@ Places in the pictures are computed from the formulas of `tests.plugins.marked_c
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QAbstractButton, QComboBox, QLabel, QSlider
 
-from napari_eprimg.workspace import open_workspace
 from tests.gui.hands import CTRL
 from tests.gui.measured_room import PLANES, MeasuredRoom
 from tests.plugins import marked_case as marked
@@ -24,21 +23,9 @@ from tests.plugins import screen
 
 
 @pytest.fixture
-def shown(make_napari_viewer: Any, measured_study: Any) -> Iterator[Any]:
-    """Make the room around a case."""
-    rooms: list[MeasuredRoom] = []
-
-    def show(case: Any = None) -> MeasuredRoom:
-        viewer = make_napari_viewer(show=True)
-        viewer.window.resize(1600, 1000)
-        open_workspace(viewer)
-        rooms.append(MeasuredRoom(viewer, measured_study, case))
-        return rooms[-1]
-
-    yield show
-    screen.settle(0.2)
-    for room in rooms:
-        room.__dict__.clear()
+def shown(as_opened: Callable[..., MeasuredRoom]) -> Callable[..., MeasuredRoom]:
+    """Shows a case, that of the phantom by default, in a room as if it were just opened."""
+    return as_opened
 
 
 def _bright(picture: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from qtpy.QtWidgets import (
     QTableView,
 )
 
-from napari_eprimg.workspace import open_workspace
 from tests.gui.legible import cut_off, hidden_tabs, sideways
 from tests.gui.measured_room import MeasuredRoom
 from tests.plugins import screen
@@ -32,16 +31,9 @@ STEPS = ("open", "check", "register", "maps", "lesions", "tiers", "report")
 
 
 @pytest.fixture
-def small_room(make_napari_viewer: Any, measured_study: Any) -> Iterator[MeasuredRoom]:
+def small_room(as_opened: Callable[..., MeasuredRoom]) -> MeasuredRoom:
     """The room around the measured phantom in a window of 1280 x 800 pixels."""
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1280, 800)
-    open_workspace(viewer)
-    room = MeasuredRoom(viewer, measured_study)
-    screen.settle(0.5)
-    yield room
-    screen.settle(0.2)
-    room.__dict__.clear()
+    return as_opened(size=(1280, 800))
 
 
 def test_check_23_core_without_napari_and_plugin_without_a_binding() -> None:

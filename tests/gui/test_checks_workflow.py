@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,12 +119,7 @@ def test_check_18_19_cancel_and_fault_leave_nothing_behind_and_it_runs_again(
     reading = reading_of(room.viewer)
     settle(1.0)
     assert room.busy
-    cancel = next(
-        b
-        for b in room.window.findChildren(QAbstractButton)
-        if b.text() == "Cancel" and "running job" in b.toolTip()
-    )
-    room.click(cancel)
+    room.click(room.cancel_button())
     room.wait()
     assert reading.case.registrations == ()
     assert [x.name for x in room.viewer.layers] == [name for name, _ in layers]
@@ -159,13 +155,12 @@ def test_check_18_19_cancel_and_fault_leave_nothing_behind_and_it_runs_again(
 def test_check_20_a_saved_case_comes_back_as_it_was_left(
     make_napari_viewer: Any,
     measured_study: Any,
+    known_alignment: list[bool],
     changed_pet: Callable[..., Path],
     messages: list[str],
     tmp_path: Path,
 ) -> None:
-    study = type(measured_study)(
-        changed_pet("study", lambda dataset: None), measured_study.plan, measured_study.case
-    )
+    study = replace(measured_study, folder=changed_pet("study", lambda dataset: None))
     viewer = make_napari_viewer(show=True)
     viewer.window.resize(1600, 1000)
     open_workspace(viewer)
@@ -191,6 +186,7 @@ def test_check_20_a_saved_case_comes_back_as_it_was_left(
     after = _left(room)
     for key, value in before.items():
         assert after[key] == value, key
+    assert known_alignment == [True]
     room.look("check_20_reopened")
     # The source has changed: refused in a sentence, and what is shown stays.
     source = next(f for f in sorted(study.folder.rglob("*.dcm")) if _modality(f) == "PT")

@@ -268,6 +268,17 @@ def test_the_folder_of_a_recovery_table_does_not_count_but_its_name_does(tmp_pat
     assert hashed("c", "/home/me/other.csv") != hashed("d", "/home/me/rc.csv")
 
 
+@pytest.mark.parametrize("key", ["profile", "deformable_profile"])
+def test_the_folder_of_a_profile_does_not_count_but_its_name_does(tmp_path: Path, key: str) -> None:
+    def hashed(name: str, profile: str) -> str:
+        config = Config().with_settings({"register": {key: profile}})
+        return result_hash(_written(tiny_case(), tmp_path / name, config))
+
+    first = hashed("a", "/one/place/own.toml")
+    assert hashed("b", "/another/place/own.toml") == first
+    assert hashed("c", "/one/place/other.toml") != first
+
+
 def test_the_folders_of_a_model_do_not_count_but_their_names_do(tmp_path: Path) -> None:
     def hashed(name: str, home: str, weights: str = "w.pt", option: str = "-x") -> str:
         model = {"engine": "nnunet-v2", "weights": f"{home}/{weights}", "options": [option]}

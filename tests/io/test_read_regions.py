@@ -219,3 +219,27 @@ def test_a_name_that_the_caller_gives_wins_over_a_table(tmp_path):
 def test_faulty_tables_and_labels_of_tables(tmp_path):
     refused("E_SEG_LABELS", save(tmp_path / "a.nii", labels(1), labels={"1": {"role": "lesion"}}))
     refused("E_SEG_LABELS", save(tmp_path / "b.nii", labels(1), labels={"x": {"name": "liver"}}))
+
+
+def test_two_regions_of_one_name_stay_two(tmp_path):
+    path = save(
+        tmp_path / "m.nii.gz", labels(2, 5, 7), labels={"2": "node", "5": "liver", "7": "node"}
+    )
+    result = read_regions(path)
+    assert [(r.id, r.name) for r in result.value.regions] == [
+        (2, "node #2"),
+        (5, "liver"),
+        (7, "node #7"),
+    ]
+    # 1 slice of 2 x 2 voxels each, as drawn
+    assert [int((result.value.labels == n).sum()) for n in (2, 5, 7)] == [4, 4, 4]
+    (told,) = [f for f in result.findings if f.code == "W_REGIONS_RENAMED"]
+    assert "'node'" in told.text
+    assert "node #2, node #7" in told.text
+
+
+def test_a_label_that_is_named_twice_is_refused(tmp_path):
+    path = save(tmp_path / "m.nii.gz", labels(1), labels={"1": "liver", "01": "tumour"})
+    assert refused("E_SEG_LABELS", path).value == ("liver", "tumour")
+    path = save(tmp_path / "n.nii.gz", labels(1), labels={"1": "liver", "01": {"name": "tumour"}})
+    refused("E_SEG_LABELS", path)

@@ -46,6 +46,22 @@ def test_overlapping_segments_are_read_without_loss(tmp_path, pet):
     assert caught.value.code == "E_SEG_OVERLAP"
 
 
+def test_segments_of_one_name_stay_two(tmp_path, pet):
+    both = np.zeros((6, 6, 5, 2), dtype=np.uint8)
+    both[1:4, 2, 3, 0] = 1
+    both[3:5, 2, 0, 1] = 1
+    path = write_seg(tmp_path / "o.dcm", pet, both)
+    changed = pydicom.dcmread(path)
+    for segment in changed.SegmentSequence:
+        segment.SegmentLabel = "lesion one"
+    changed.save_as(path)
+    result = read_region_sets(path)
+    assert counts(result) == {1: 3, 2: 2}
+    names = [r.name for s in result.value for r in s.regions]
+    assert names == ["lesion one #1", "lesion one #2"]
+    assert "W_REGIONS_RENAMED" in {f.code for f in result.findings}
+
+
 @pytest.mark.parametrize("kind", ["PROBABILITY", "OCCUPANCY"])
 def test_fractional_segments_are_cut_where_the_settings_say(tmp_path, pet, kind):
     share = np.zeros((6, 6, 5, 2), dtype=np.float32)

@@ -13,7 +13,6 @@ import pydicom
 import pytest
 
 from eprimg import pipeline
-from eprimg.config import Config
 from eprimg.errors import InputError, OutputError
 from eprimg.io.saved_case import (
     check_sources,
@@ -30,6 +29,7 @@ from eprimg.model.lesions import LesionSet, Region, RegionRole
 from eprimg.stages.measure import affected_regions
 from eprimg.stages.region_notes import exclude_region
 from tests.conftest import Outcome, is_pet
+from tests.quick import QUICK
 
 FACTS = {"pseudonym": "EPR-9", "patient": {"weight_kg": 81.0}}
 
@@ -37,7 +37,7 @@ FACTS = {"pseudonym": "EPR-9", "patient": {"weight_kg": 81.0}}
 @pytest.fixture(scope="module")
 def reading(phantom: Path):  # type: ignore[no-untyped-def]
     """A case that was read with an entered weight, measured, and edited in many ways."""
-    config = Config()
+    config = QUICK
     plan = plan_study(phantom / "dicom", facts=FACTS)
     read = read_study(phantom / "dicom", plan=plan, config=config)
     first = pipeline.run(read.value, config, findings=read.findings)
@@ -88,6 +88,7 @@ def saved(reading, phantom: Path, tmp_path: Path) -> Path:  # type: ignore[no-un
     return save_case(tmp_path / "case", record)
 
 
+@pytest.mark.usefixtures("plain_page")
 def test_a_run_from_a_saved_case_gives_the_tables_of_the_reading(
     reading, saved: Path, phantom: Path, tmp_path: Path, command: Callable[..., Outcome]
 ) -> None:  # type: ignore[no-untyped-def]
@@ -167,13 +168,14 @@ def test_changed_sources_are_named(
     assert "pet is missing" in refused.err
 
 
+@pytest.mark.usefixtures("plain_page")
 def test_a_reading_without_a_refused_series_can_be_run_again(
     copy_of: Callable[..., Path], command: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     def nameless(dataset: pydicom.Dataset) -> None:
         dataset.Units = "NONE"
 
-    folder, config = copy_of(nameless, only=is_pet), Config()
+    folder, config = copy_of(nameless, only=is_pet), QUICK
     assert command("run", folder, "--out", tmp_path / "refused").code == 3
     plan = plan_study(folder)
     read = read_study(folder, plan=plan, config=config, leave_out_refused=True)

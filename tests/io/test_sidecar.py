@@ -52,3 +52,14 @@ def test_ms_to_s_shifts_the_decimal_point(ms):
     from decimal import Decimal
 
     assert seconds_from_ms(float(ms)) == float(Decimal(ms) / 1000)
+
+
+def test_a_key_with_two_values_is_refused(tmp_path):
+    """JSON readers keep the last of two: a label would lose its name, and nobody would know."""
+    path = tmp_path / "a.nii"
+    (tmp_path / "a.json").write_text('{"labels": {"1": "liver", "1": "tumour"}}')
+    with pytest.raises(InputError, match="two values to '1'") as caught:
+        read_side_car(path)
+    assert caught.value.code == "E_SIDECAR"
+    (tmp_path / "a.json").write_text('{"Units": "Bq/mL", "Units": "Bq/mL"}')
+    assert read_side_car(path) == {"Units": "Bq/mL"}

@@ -116,4 +116,8 @@ def test_labels_say_what_lesions_share(tmp_path: Path) -> None:
     write_maps.write_labels(written, tmp_path / "l.nii.gz", tmp_path / "l.json")
     said = json.loads((tmp_path / "l.json").read_text(encoding="utf-8"))
     volume = round(lesions.grid.voxel_volume_ml, 4)
-    assert said["Shared"] == [{"region": 99, "shown_as": owner, "voxels": 1, "volume_ml": volume}]
+    (told,) = said["Shared"]
+    expected = {"region": 99, "shown_as": owner, "voxels": 1, "volume_ml": volume}
+    assert {k: told[k] for k in expected} == expected
+    # the voxel itself: the first of eight bits
+    assert (told["corner"], told["shape"], told["bits"]) == (list(corner), [1, 1, 1], "gA==")

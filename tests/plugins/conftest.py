@@ -16,7 +16,8 @@ os.environ.setdefault("QT_API", "pyside6")
 
 if TYPE_CHECKING:
     from eprimg.io.study_plan import StudyPlan
-    from eprimg.model.case import Case
+    from eprimg.model.case import Case, StageResult
+    from eprimg.model.transform import Registration
     from napari_eprimg.reading.reading import Reading
     from tests.plugins.reading_room import ReadingRoom
 
@@ -28,13 +29,18 @@ class MeasuredStudy:
     folder: Path
     plan: StudyPlan
     case: Case
+    aligned: StageResult[tuple[Registration, ...]]
+    """What the stage `register` gave."""
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_canvas_is_left() -> Iterator[None]:
-    """See `no_canvas_left`."""
-    from tests.plugins.shown_viewer import no_canvas_left
+def no_canvas_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """See `no_canvas_left`; and spare the search for garbage what was there before."""
+    from tests.plugins.shown_viewer import no_canvas_left, spare_what_is_there
 
+    items = [item for item in request.session.items if item.path == request.node.path]
+    if any("qapp" in getattr(item, "fixturenames", ()) for item in items):
+        spare_what_is_there()
     with no_canvas_left():
         yield
 
@@ -46,15 +52,33 @@ def small_study(phantom: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def measured_study(small_study: Path) -> MeasuredStudy:
-    """The small phantom with every stage run, once for all tests."""
+def measured_study(small_study: Path, tmp_path_factory: pytest.TempPathFactory) -> MeasuredStudy:
+    """The small phantom with every stage run, once for all tests of all workers."""
     from eprimg import pipeline
     from eprimg.io.study import read_study
     from eprimg.io.study_plan import plan_study
+    from tests.made_once import keep, kept, made_once, shared_folder
+    from tests.plugins.known_alignment import heard_alignments
 
-    plan = plan_study(small_study)
-    read = read_study(small_study, plan=plan, leave_out_refused=True)
-    return MeasuredStudy(small_study, plan, pipeline.run(read.value, findings=read.findings))
+    def measure(folder: Path) -> None:
+        plan = plan_study(small_study)
+        read = read_study(small_study, plan=plan, leave_out_refused=True)
+        with heard_alignments() as heard:
+            case = pipeline.run(read.value, findings=read.findings)
+        (aligned,) = heard
+        keep((plan, case, aligned), folder)
+
+    # Who made it reads it too: the tests see the same records in every worker.
+    plan, case, aligned = kept(made_once(shared_folder(tmp_path_factory), "measured", measure))
+    return MeasuredStudy(small_study, plan, case, aligned)
+
+
+@pytest.fixture
+def known_alignment(measured_study: MeasuredStudy, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Take the registration of the small phantom from `measured_study`; see `give_alignment`."""
+    from tests.plugins.known_alignment import give_alignment
+
+    return give_alignment(measured_study, monkeypatch)
 
 
 @pytest.fixture

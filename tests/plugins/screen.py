@@ -12,22 +12,26 @@ from qtpy.QtGui import QWheelEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
+ROUNDS = 4
+"""What an event brings about in later ones is seen too when one of them took all the time."""
+
 
 def settle(seconds: float = 0.15) -> None:
     """Let the window draw."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    end, rounds = time.monotonic() + seconds, 0
+    while rounds < ROUNDS or time.monotonic() < end:
         QApplication.processEvents()
-        time.sleep(0.005)
+        time.sleep(0.01 if seconds > 0.1 else 0.005)
+        rounds += 1
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 20.0, *, every_s: float = 0.01) -> None:
     """Let the window live until something has happened."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen"
         QApplication.processEvents()
-        time.sleep(0.005)
+        time.sleep(every_s)
 
 
 def pixels(qt_viewer: Any) -> np.ndarray:

@@ -59,6 +59,19 @@ def shown_viewer() -> Iterator[Any]:
         assert not left, "a canvas outlives its window"
 
 
+def spare_what_is_there() -> None:
+    """Let the search for garbage leave out what was loaded before the first window.
+
+    napari and its fixture search at every layer and window that goes, and look at all modules each
+    time, which takes longer than most tests.  What is made from now on is searched as ever.
+    """
+    import napari.qt
+
+    assert not napari.qt.QtViewer._instances
+    gc.collect()
+    gc.freeze()
+
+
 def delete_now(widget: Any) -> None:
     """Delete a widget that has no window around it, before the next test looks for leftovers."""
     from qtpy.QtCore import QCoreApplication, QEvent

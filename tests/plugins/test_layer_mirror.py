@@ -71,3 +71,19 @@ def test_a_replaced_label_array_is_taken_over_on_refresh(source: ViewerModel) ->
     mirror.refresh_labels()
     assert pane.layers[1].data[1, 2, 3] == 7
     assert drawn
+
+
+def test_labels_of_a_pane_stay_closed_to_painting_when_their_array_changes(
+    source: ViewerModel,
+) -> None:
+    pane = ViewerModel()
+    mirror = LayerMirror(source, pane)
+    source.layers[1].data = np.ones((3, 4, 4), np.uint8)  # a case of another size
+    assert pane.layers[1].data.shape == (3, 4, 4)
+    assert not pane.layers[1].editable
+    with source.layers[1].events.data.blocker():
+        source.layers[1].data = np.ones((5, 4, 4), np.uint8)
+    mirror.refresh_labels()
+    assert pane.layers[1].data.shape == (5, 4, 4)
+    assert not pane.layers[1].editable
+    assert source.layers[1].editable

@@ -54,8 +54,9 @@ def saved(
 
 
 def test_the_export_is_what_the_command_line_writes_byte_for_byte(
-    saved: tuple[Reading, Path], tmp_path: Path
+    saved: tuple[Reading, Path], known_alignment: list[bool], tmp_path: Path
 ) -> None:
+    # That a process of its own finds the same alignment is check 21 of tests/gui.
     reading, path = saved
     assert reading.saved_as == path
     assert "--case case" in reading.reproduce
@@ -65,18 +66,22 @@ def test_the_export_is_what_the_command_line_writes_byte_for_byte(
     assert reading.states[-1].light == Light.DONE
     folder, case, out = Path(line[2]), line[line.index("--case") + 1], line[line.index("--out") + 1]
     pipeline.run_folder(folder, out, saved_case=case)
+    assert known_alignment == [True]
     for key in ("lesions", "measurements", "labels"):
         gui = output_path(tmp_path / "gui", key).read_bytes()
         assert output_path(tmp_path / "batch", key).read_bytes() == gui, key
 
 
-def test_a_saved_case_reopens_as_it_was(saved: tuple[Reading, Path]) -> None:
+def test_a_saved_case_reopens_as_it_was(
+    saved: tuple[Reading, Path], known_alignment: list[bool]
+) -> None:
     reading, path = saved
     again = Reading()
     heard: list[str] = []
     again.case_changed.connect(lambda: heard.append("case"))
     again.tiers_changed.connect(lambda: heard.append("tiers"))
     again.open_task(path).run_now()
+    assert known_alignment == [True]
     assert {"case", "tiers"} <= set(heard)
     assert lesions_csv(again.case) == lesions_csv(reading.case)
     np.testing.assert_array_equal(again.case.lesions.labels, reading.case.lesions.labels)

@@ -7,11 +7,9 @@ from eprimg.model.grid import Grid
 from eprimg.model.transform import Transform
 from eprimg.report.drawing import (
     add_colour_bar,
-    draw_grey,
-    draw_layer,
-    draw_outline,
+    cut_colours,
     drawable,
-    dress_plane,
+    layer_cut,
     new_figure,
     plane_colours,
     style,
@@ -60,26 +58,48 @@ def test_fusion_leaves_the_anatomy_where_there_is_no_uptake() -> None:
     assert np.abs(fused[:, -1] - alone[:, -1]).max() > 0.2
 
 
-def test_a_plane_bears_its_letters_scale_outline_and_colour_bar() -> None:
-    layer = make_layer(np.ones((10, 10, 10), np.float32), signed=True)
-    mask = np.zeros(PLANE.shape)
-    mask[5:9, 5:9] = 1
+def test_a_grey_cut_has_the_colours_of_its_window() -> None:
+    cut = np.array([[-1.0, 0.0, 2.5], [5.0, 99.0, np.nan]])
+    found = cut_colours(cut, low=0.0, high=5.0, colours="gray")
+    grey = [int(NOT_MEASURED[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    # matplotlib's map gray is k/255 in its step k of 256; 2.5 is the middle of the window.
+    expected = [[0, 0, 128 / 255], [1, 1, np.nan]]
+    np.testing.assert_allclose(found[..., 0][np.isfinite(cut)], np.array(expected).ravel()[:5])
+    np.testing.assert_allclose(found[1, 2], grey)
+
+
+def test_the_colour_scale_is_that_of_matplotlib() -> None:
+    values = np.random.default_rng(3).uniform(-2, 14, (10, 10, 10)).astype(np.float32)
+    layer = make_layer(values, gamma=0.5)
+    norm = mpl.colors.PowerNorm(0.5, 0.0, 10.0, clip=True)
+    cut = layer_cut(layer, PLANE)
+    # One step of 256 apart at most: the norm of matplotlib rounds elsewhere.
+    steps = mpl.colormaps["viridis"](norm(cut))[..., :3]
+    assert np.abs(plane_colours(layer, PLANE) - steps).max() < 0.02
+
+
+def test_a_cut_that_was_made_before_is_not_made_again() -> None:
+    base = make_layer(np.full((10, 10, 10), 5.0, np.float32))
+    layer = make_layer(np.full((10, 10, 10), 9.0, np.float32), base=base)
+    asked: list[Layer] = []
+
+    def take(one: Layer) -> np.ndarray:
+        asked.append(one)
+        return layer_cut(one, PLANE)
+
+    found = plane_colours(layer, PLANE, take=take)
+    assert asked == [layer, base]
+    np.testing.assert_array_equal(found, plane_colours(layer, PLANE))
+
+
+def test_a_colour_bar_bears_its_unit_and_its_window() -> None:
+    layer = make_layer(np.ones((10, 10, 10), np.float32), signed=True, gamma=0.5)
     with style():
         figure = new_figure(2, 2)
-        axes = figure.add_axes((0, 0, 0.8, 1))
-        draw_layer(axes, layer, PLANE)
-        draw_grey(axes, np.where(mask > 0, np.nan, 1.0), PLANE, low=0, high=1)
-        draw_outline(axes, mask, PLANE)
-        lines = len(axes.collections)
-        draw_outline(axes, np.zeros(PLANE.shape), PLANE)
-        assert len(axes.collections) == lines  # nothing to outline
-        dress_plane(axes, PLANE, scale_mm=5.0)
         add_colour_bar(figure, (0.85, 0.1, 0.05, 0.8), layer)
-    words = {text.get_text(): text.get_position() for text in axes.texts}
-    assert set(words) == {"R", "L", "A", "P", "0.5 cm"}
-    assert words["R"][0] < 0.1
-    assert words["L"][0] > 0.9
-    assert figure.axes[1].get_ylabel() == "SUVbw [g/mL]"
+    (axes,) = figure.axes
+    assert axes.get_ylabel() == "SUVbw [g/mL]"
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["0", "0.5", "2", "5", "10"]
 
 
 def test_the_users_settings_are_neither_used_nor_changed() -> None:

@@ -11,6 +11,8 @@ from eprimg.report.numbers import (
     format_percent,
     format_value,
     nice_ceiling,
+    round_ticks,
+    tick_decimals,
 )
 
 
@@ -66,3 +68,20 @@ def test_a_probability_never_claims_certainty(fraction: float, text: str) -> Non
 )
 def test_windows_end_at_a_round_number(value: float, top: float) -> None:
     assert nice_ceiling(value) == pytest.approx(top)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "about", "ticks", "decimals"),
+    [
+        (0.0, 14.8, 8, (0, 2, 4, 6, 8, 10, 12, 14, 16), 0),
+        (0.0, 1.0, 4, (0, 0.25, 0.5, 0.75, 1), 2),
+        (-3.0, 8.0, 4, (-5, 0, 5, 10), 0),
+        (0.0, 30.0, 8, (0, 5, 10, 15, 20, 25, 30), 0),
+    ],
+)
+def test_ticks_are_round_and_cover_the_range(
+    low: float, high: float, about: int, ticks: tuple[float, ...], decimals: int
+) -> None:
+    # Steps by hand: the smallest of 1, 2, 2.5, 5 and 10 that is at least the range over `about`.
+    assert round_ticks(low, high, about=about) == pytest.approx(ticks)
+    assert tick_decimals(ticks) == decimals

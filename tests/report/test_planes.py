@@ -161,6 +161,36 @@ def test_the_projection_shows_what_lies_before_and_behind() -> None:
     assert shown[40, 75] > 0.9
 
 
+def test_the_projection_is_the_maximum_of_its_cuts() -> None:
+    grid = oblique_grid()
+    values = np.random.default_rng(2).normal(-5, 1, grid.shape).astype(np.float32)
+    plane = make_plane("sagittal", (3, 2, 1), frame_of_reference=FRAME, width_mm=40, height_mm=30)
+    # 80 mm in steps of 2 mm are 40 cuts, the first ones 1 mm from the middle to either side.
+    offsets = [n - 39.0 for n in range(0, 79, 2)]
+    cuts = [sample_plane(values, grid, plane, offset_mm=offset) for offset in offsets]
+    found = project_maximum(values, grid, plane, depth_mm=80, step_mm=2)
+    assert np.isfinite(found).any()
+    np.testing.assert_allclose(found, np.fmax.reduce(cuts), rtol=1e-6)
+
+
+def test_a_bent_projection_is_the_maximum_of_its_bent_cuts() -> None:
+    grid = oblique_grid("9.9")
+    draw = np.random.default_rng(4)
+    low = np.diag([80.0, 80.0, 80.0, 1.0])
+    low[:3, 3] = -120.0
+    field = draw.normal(0, 6, (4, 4, 4, 3)).astype(np.float32)
+    bent = Transform(np.eye(4), FRAME, "9.9", Displacement(field, Grid((4, 4, 4), low, FRAME)))
+    values = draw.normal(-5, 1, grid.shape).astype(np.float32)
+    plane = make_plane("axial", (0, 0, 0), frame_of_reference=FRAME, width_mm=20, height_mm=20)
+    cuts = [
+        sample_plane(values, grid, plane, transform=bent, offset_mm=offset)
+        for offset in (-4.0, 0.0, 4.0)
+    ]
+    found = project_maximum(values, grid, plane, depth_mm=12, step_mm=4, transform=bent)
+    assert np.isfinite(found).any()
+    np.testing.assert_allclose(found, np.fmax.reduce(cuts), rtol=1e-6)
+
+
 def test_bounds_are_taken_back_to_the_reference_frame() -> None:
     grid = Grid((2, 2, 2), np.diag([10.0, 10.0, 10.0, 1.0]), "9.9")
     shift = np.eye(4)

@@ -79,7 +79,7 @@ BRIEF = Size(
     name="brief",
     phantom="tiny",
     kinds=("pet", "pet", "mr", "pet", "pet"),
-    bad=("missing weight", "missing slice", "truncated file", "empty folder"),
+    bad=("missing weight", "truncated file"),
     kill_every_s=2.0,
     kills=4,
     disk_mb=256,
@@ -174,7 +174,9 @@ class Soak:
         self.found.say(f"{name}: {seconds:.0f} s")
 
     def _batch(self, name: str, out: Path, *more: object) -> Batch:
-        arguments = [self.root, "--out", out, *self.size.arguments, *more]
+        # a scheduler has its own workers: the option is refused beside it
+        own = self.size.arguments[2 if "--scheduler" in more else 0 :]
+        arguments = [self.root, "--out", out, *own, *more]
         return Batch(self.work / f"{name}.log", arguments)
 
     def _disk(self) -> Any:

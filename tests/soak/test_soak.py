@@ -1,4 +1,4 @@
-"""The two-minute soak: nine small studies, and everything killed that can be killed."""
+"""The two-minute soak: seven small studies, and everything killed that can be killed."""
 
 from __future__ import annotations
 

@@ -7,13 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eprimg import pipeline
-from eprimg.config import Config
 from eprimg.errors import InputError
 from eprimg.model.case import Case
 from eprimg.model.lesions import LesionSet, Region, RegionRole
-from eprimg.model.study import Role
 from eprimg.stages.grow_click import ClickRequest, click_methods, clickable_series, grow_click
+from tests.stages.clicked_scene import clickable_case, inside_box, tiny_scene
 from tests.stages.conftest import Scene
 
 # The grid of the tiny study: index (k, j, i) lies at (3 i, 3 j, 4 k) mm; its boxes are in conftest.
@@ -25,30 +23,17 @@ SHIFT = (3.0, -6.0, 4.0)
 @pytest.fixture(scope="module")
 def scene() -> Scene:
     """The tiny study, for the whole module: nothing here changes it."""
-    return Scene(Config().with_settings({"threads": 1}))
+    return tiny_scene()
 
 
 @pytest.fixture(scope="module")
 def case(scene) -> Case:
     """Registered with whole-voxel shifts, with maps, without any region."""
-    moved = scene.mr_series(Role.MR_POST, "post", column=1)
-    data = np.roll(moved.pixels.volume.data, (1, -2, 1), axis=(0, 1, 2))
-    volume = replace(moved.pixels.volume, data=data)
-    moved = replace(moved, pixels=replace(moved.pixels, volume=volume))
-    study = scene.study(
-        scene.mr_series(Role.MR_PRE, "pre"), moved, scene.pet_series("pet"), regions=()
-    )
-    known = (scene.registration("mr_post", shift=SHIFT), scene.registration("pet"))
-    return pipeline.run(
-        study, scene.config, case=Case(study, registrations=known), start="quantify",
-        stop="quantify",
-    )  # fmt: skip
+    return clickable_case(scene, rolled=(1, -2, 1), post_shift=SHIFT)
 
 
 def truth(scene) -> np.ndarray:
-    found = np.zeros(scene.shape, dtype=bool)
-    found[scene.boxes["lesion"]] = True
-    return found
+    return inside_box(scene, "lesion")
 
 
 def with_regions(scene, case, box, role=RegionRole.LESION) -> Case:

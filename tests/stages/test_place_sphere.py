@@ -7,12 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eprimg import pipeline
-from eprimg.config import Config
 from eprimg.errors import InputError
 from eprimg.model.case import Case
-from eprimg.model.study import Role
 from eprimg.stages.place_sphere import SPHERE, SphereRequest, place_sphere
+from tests.stages.clicked_scene import clickable_case, inside_box, tiny_scene
 from tests.stages.conftest import IDS, Scene
 
 # The grid of the tiny study: index (k, j, i) lies at (3 i, 3 j, 4 k) mm; its boxes are in conftest.
@@ -23,29 +21,17 @@ NEAR_THE_RIM = (6.0, 13.5, 20.0)
 @pytest.fixture(scope="module")
 def scene() -> Scene:
     """The tiny study, for the whole module: nothing here changes it."""
-    return Scene(Config().with_settings({"threads": 1}))
+    return tiny_scene()
 
 
 @pytest.fixture(scope="module")
 def case(scene) -> Case:
     """With maps, without any region; PET lies 3 mm along x beside MR in its own frame."""
-    study = scene.study(
-        scene.mr_series(Role.MR_PRE, "pre"),
-        scene.mr_series(Role.MR_POST, "post", column=1),
-        scene.pet_series("pet"),
-        regions=(),
-    )
-    known = (scene.registration("mr_post"), scene.registration("pet", shift=(3.0, 0.0, 0.0)))
-    return pipeline.run(
-        study, scene.config, case=Case(study, registrations=known), start="quantify",
-        stop="quantify",
-    )  # fmt: skip
+    return clickable_case(scene, pet_shift=(3.0, 0.0, 0.0))
 
 
 def liver(scene) -> np.ndarray:
-    found = np.zeros(scene.shape, dtype=bool)
-    found[scene.boxes["liver"]] = True
-    return found
+    return inside_box(scene, "liver")
 
 
 @pytest.mark.parametrize("on", ["mr_post", "pet"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from importlib.resources import files
 from typing import ClassVar
 
 import numpy as np
@@ -28,6 +29,7 @@ from eprimg.stages import register as stage
 from eprimg.stages.register import register
 from eprimg.stages.register_contrast import comparable_volume
 from eprimg.stages.register_judge import judge
+from tests.quick import PROFILE, QUICK
 
 MR_BOUND_MM, PET_BOUND_MM, UNALIGNED_MM = 0.7, 1.5, 3.0
 CONFIG = Config()
@@ -68,6 +70,17 @@ def scene_series(seed: int) -> tuple[dict[str, Series], dict[str, np.ndarray], n
     return made, truth, np.array([lesion.centre_mm for lesion in scene.lesions])
 
 
+@pytest.fixture(scope="module")
+def searched_quickly(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A quick search, judged by the check of the profile of the package."""
+    whole = files("eprimg.resources").joinpath(f"registration/{CONFIG.register.profile}.toml")
+    search, _, _ = PROFILE.read_text(encoding="utf-8").partition("[check]")
+    _, table, check = whole.read_text(encoding="utf-8").partition("[check]")
+    made = tmp_path_factory.mktemp("profile") / "quick-search.toml"
+    made.write_text(search + table + check, encoding="utf-8")
+    return CONFIG.with_settings({"register": {"profile": str(made)}})
+
+
 def series(role: Role, pixels: EchoStack | Volume, study_uid: str | None = None) -> Series:
     return Series(str(role), role, pixels, None, study_uid=study_uid or f"study of {role}")
 
@@ -85,10 +98,11 @@ def codes(result) -> list[str]:
     return [finding.code for finding in result.findings]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_error_at_the_lesions(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "config"), [(1, CONFIG), (2, QUICK), (3, QUICK)])
+def test_error_at_the_lesions(seed: int, config: Config) -> None:
+    # 94 further cases of the abdomen with the full profile: docs/validation/registration.md.
     made, truth, lesions = scene_series(seed)
-    result = register(study(made["mr_pre"], made["mr_post"], made["pet"]), CONFIG)
+    result = register(study(made["mr_pre"], made["mr_post"], made["pet"]), config)
     assert [(r.fixed, r.moving) for r in result.value] == [("mr_pre", "mr_post"), ("mr_pre", "pet")]
     for registration, bound in zip(result.value, (MR_BOUND_MM, PET_BOUND_MM), strict=True):
         true = truth[registration.moving]
@@ -112,7 +126,7 @@ def test_error_at_the_lesions(seed: int) -> None:
 
 def test_pet_goes_through_its_ct() -> None:
     made, truth, lesions = scene_series(1)
-    result = register(study(made["mr_pre"], made["pet"], made["ct"]), CONFIG)
+    result = register(study(made["mr_pre"], made["pet"], made["ct"]), QUICK)
     (registration,) = result.value
     assert registration.moving == "pet"
     assert registration.settings["aligned_with"] == "ct"
@@ -127,7 +141,7 @@ def test_a_useless_ct_falls_back_to_pet() -> None:
     ct = made["ct"]
     empty = np.full(ct.grid.shape, -1000, np.int16)
     blank = replace(ct, pixels=Volume(empty, ct.grid, quantity("hounsfield")))
-    result = register(study(made["mr_pre"], made["pet"], blank), CONFIG)
+    result = register(study(made["mr_pre"], made["pet"], blank), QUICK)
     (registration,) = result.value
     assert registration.accepted
     assert registration.qc["through_ct"] == 0.0
@@ -137,7 +151,7 @@ def test_a_useless_ct_falls_back_to_pet() -> None:
 
 def test_only_post_and_pet() -> None:
     made, truth, lesions = scene_series(1)
-    (registration,) = register(study(made["mr_post"], made["pet"]), CONFIG).value
+    (registration,) = register(study(made["mr_post"], made["pet"]), QUICK).value
     assert (registration.fixed, registration.moving) == ("mr_post", "pet")
     there = lesions @ truth["mr_post"][:3, :3].T + truth["mr_post"][:3, 3]
     true = truth["pet"] @ np.linalg.inv(truth["mr_post"])
@@ -149,7 +163,7 @@ def test_only_post_and_pet() -> None:
 @pytest.mark.parametrize("role", ["mr_pre", "mr_post", "pet"])
 def test_one_series_needs_nothing(role: str) -> None:
     made, _, _ = scene_series(1)
-    assert register(study(made[role]), CONFIG).value == ()
+    assert register(study(made[role]), QUICK).value == ()
 
 
 # ---- one session: identity, after a check
@@ -174,7 +188,7 @@ def one_session(moved_mm: float) -> Study:
 
 
 def test_identity_is_taken_within_a_session_after_a_check() -> None:
-    result = register(one_session(0.0), CONFIG)
+    result = register(one_session(0.0), QUICK)
     (registration,) = result.value
     assert registration.engine == "identity"
     assert np.array_equal(registration.transform.matrix, np.eye(4))
@@ -184,7 +198,7 @@ def test_identity_is_taken_within_a_session_after_a_check() -> None:
 
 
 def test_identity_is_not_taken_when_the_patient_moved() -> None:
-    result = register(one_session(6.0), CONFIG)
+    result = register(one_session(6.0), QUICK)
     (registration,) = result.value
     assert registration.engine.startswith("simpleitk-rigid")
     assert registration.qc["moved_center_mm"] == pytest.approx(6.0, abs=MR_BOUND_MM)
@@ -192,11 +206,11 @@ def test_identity_is_not_taken_when_the_patient_moved() -> None:
 
 
 def test_identity_is_not_taken_when_switched_off_or_across_sessions() -> None:
-    off = CONFIG.with_assignments(["register.accept_identity=false"])
+    off = QUICK.with_assignments(["register.accept_identity=false"])
     assert register(one_session(0.0), off).value[0].engine != "identity"
     pre, post = one_session(0.0).series
     apart = study(pre, replace(post, study_uid="visit 2"))
-    registration = register(apart, CONFIG).value[0]
+    registration = register(apart, QUICK).value[0]
     assert registration.engine != "identity"
     assert registration.settings["started_from"] == "identity"
 
@@ -206,7 +220,7 @@ def test_identity_is_not_taken_when_switched_off_or_across_sessions() -> None:
 
 def test_too_much_movement_is_refused_in_words() -> None:
     made, _, _ = scene_series(1)
-    config = CONFIG.with_assignments(["register.max_moved_mm=2.0", "register.max_rotated_deg=1.0"])
+    config = QUICK.with_assignments(["register.max_moved_mm=2.0", "register.max_rotated_deg=1.0"])
     result = register(study(made["mr_pre"], made["mr_post"]), config)
     (registration,) = result.value
     assert not registration.accepted
@@ -262,14 +276,14 @@ def test_a_rejected_alignment_is_kept_but_not_used(monkeypatch) -> None:
     made, truth, _ = scene_series(1)
     engine = type("Right", (_Fixed,), {"matrix": truth["mr_post"]})
     monkeypatch.setattr(stage, "load_engine", lambda kind, name: engine)
-    config = CONFIG.with_assignments(["register.reject=mr_post"])
+    config = QUICK.with_assignments(["register.reject=mr_post"])
     result = register(study(made["mr_pre"], made["mr_post"]), config)
     (registration,) = result.value
     assert (registration.accepted, registration.rejected) == (False, True)
     assert np.array_equal(registration.transform.matrix, truth["mr_post"])
     assert codes(result) == ["W_REGISTRATION_REJECTED"]
     # Without the engine the same is reached, and taken back.
-    restored = judge(result.value, CONFIG.register)
+    restored = judge(result.value, QUICK.register)
     assert (restored.value[0].accepted, restored.findings) == (True, ())
     again = judge(restored.value, config.register)
     assert (again.value[0].accepted, again.findings) == (False, result.findings)
@@ -280,15 +294,15 @@ def test_a_refused_alignment_cannot_be_had_by_rejecting_it(monkeypatch) -> None:
     engine = type("Far", (_Fixed,), {"matrix": np.diag([1.0, 1.0, 1.0, 1.0])})
     engine.matrix[:3, 3] = (900.0, 0.0, 0.0)
     monkeypatch.setattr(stage, "load_engine", lambda kind, name: engine)
-    config = CONFIG.with_assignments(["register.reject=['mr_post', 'pet']"])
+    config = QUICK.with_assignments(["register.reject=['mr_post', 'pet']"])
     refused = register(study(made["mr_pre"], made["mr_post"]), config).value
     assert (refused[0].accepted, refused[0].rejected) == (False, False)
-    assert not judge(refused, CONFIG.register).value[0].accepted
+    assert not judge(refused, QUICK.register).value[0].accepted
 
 
 def test_only_a_series_that_is_aligned_can_be_rejected() -> None:
     with pytest.raises(ConfigError, match="must be among mr_post, pet"):
-        CONFIG.with_assignments(["register.reject=pte"])
+        QUICK.with_assignments(["register.reject=pte"])
 
 
 def test_a_place_beside_the_peak_is_refused(monkeypatch) -> None:
@@ -309,7 +323,7 @@ def test_estimates_that_disagree_are_doubtful(monkeypatch) -> None:
             return RegistrarResult(truth["mr_post"], np.eye(4), "identity", 7.5)
 
     monkeypatch.setattr(stage, "load_engine", lambda kind, name: Doubtful)
-    result = register(study(made["mr_pre"], made["mr_post"]), CONFIG)
+    result = register(study(made["mr_pre"], made["mr_post"]), QUICK)
     assert result.value[0].accepted
     assert codes(result) == ["W_REGISTRATION"]
     assert result.value[0].qc["registration_error_mm"] == 7.5
@@ -321,7 +335,7 @@ def test_a_constant_series_is_a_finding_not_a_crash() -> None:
     flat = replace(
         pet, pixels=Volume(np.zeros(pet.grid.shape, np.float32), pet.grid, quantity("activity"))
     )
-    result = register(study(made["mr_pre"], flat), CONFIG)
+    result = register(study(made["mr_pre"], flat), QUICK)
     assert result.value == ()
     assert codes(result) == ["E_CONSTANT"]
     assert result.findings[0].where == "pet"
@@ -331,17 +345,22 @@ def test_unknown_engine_and_profile_stop_the_stage() -> None:
     made, _, _ = scene_series(1)
     both = study(made["mr_pre"], made["mr_post"])
     with pytest.raises(EngineUnavailable):
-        register(both, CONFIG.with_assignments(["register.engine=no-such-engine"]))
+        register(both, QUICK.with_assignments(["register.engine=no-such-engine"]))
     with pytest.raises(ConfigError):
-        register(both, CONFIG.with_assignments(["register.profile=no-such-profile"]))
+        register(both, QUICK.with_assignments(["register.profile=no-such-profile"]))
 
 
 def test_progress_names_the_series_and_ends_at_one() -> None:
     made, _, _ = scene_series(1)
     told: list[tuple[str, float]] = []
-    register(
-        study(made["mr_pre"], made["mr_post"]), CONFIG, progress=lambda *told_: told.append(told_)
+    result = register(
+        study(made["mr_pre"], made["mr_post"]), QUICK, progress=lambda *told_: told.append(told_)
     )
+    # A profile of one's own is followed, and named without its folder.
+    settings = result.value[0].settings
+    assert settings["profile"] == PROFILE.name
+    assert len(settings["profile_sha256"]) == 64
+    assert [level["grid_mm"] for level in settings["levels"]] == [8.0, 5.0]
     assert all(words.startswith("mr_post: ") for words, _ in told)
     assert told[-1][1] == 1.0
 
@@ -354,7 +373,7 @@ def test_frames_of_a_dynamic_pet_are_averaged() -> None:
     assert np.all(comparable_volume(dynamic, "first-echo").data == 2.0)
 
 
-def test_a_mirrored_session_is_refused_although_it_looks_settled() -> None:
+def test_a_mirrored_session_is_refused_although_it_looks_settled(searched_quickly) -> None:
     made, _, _ = scene_series(1)
     post = made["mr_post"]
     assert isinstance(post.pixels, EchoStack)
@@ -362,18 +381,18 @@ def test_a_mirrored_session_is_refused_although_it_looks_settled() -> None:
     volume = post.pixels.volume
     mirrored = Volume(np.ascontiguousarray(volume.data[:, :, ::-1]), volume.grid, volume.quantity)
     wrong = replace(post, pixels=EchoStack(mirrored, post.pixels.echo_times_s))
-    (registration,) = register(study(made["mr_pre"], wrong), CONFIG).value
+    (registration,) = register(study(made["mr_pre"], wrong), searched_quickly).value
     assert not registration.accepted
     assert "mirrored left to right" in registration.note
 
 
-def test_a_pet_turned_by_half_a_circle_is_refused() -> None:
+def test_a_pet_turned_by_half_a_circle_is_refused(searched_quickly) -> None:
     made, _, _ = scene_series(1)
     pet = made["pet"]
     assert isinstance(pet.pixels, Volume)
     turned = np.ascontiguousarray(pet.pixels.data[:, ::-1, ::-1])
     wrong = replace(pet, pixels=Volume(turned, pet.grid, pet.pixels.quantity))
-    result = register(study(made["mr_pre"], wrong), CONFIG)
+    result = register(study(made["mr_pre"], wrong), searched_quickly)
     (registration,) = result.value
     assert not registration.accepted
     assert "180 degrees about the head-foot axis" in registration.note
@@ -409,10 +428,10 @@ def test_part_of_the_body_is_not_taken_for_a_wrong_orientation(monkeypatch) -> N
 
 def test_a_doubt_is_recorded_where_the_tiers_look(monkeypatch) -> None:
     made, _, _ = scene_series(1)
-    profile = stage.load_profile(CONFIG.register.profile)
+    profile = stage.load_profile(QUICK.register.profile)
     profile["check"] = {**profile["check"], "doubtful_peak_ratio": 99.0}
     monkeypatch.setattr(stage, "load_profile", lambda name: profile)
-    result = register(study(made["mr_pre"], made["mr_post"]), CONFIG)
+    result = register(study(made["mr_pre"], made["mr_post"]), QUICK)
     (registration,) = result.value
     assert registration.accepted
     (doubt,) = registration.doubts
@@ -465,7 +484,7 @@ def test_a_time_point_that_fails_is_aligned_through_another_one(monkeypatch) -> 
         small_series("mr_post", Role.MR_POST, "post", turn[:3, 3]),
         small_series("mr_post_2", Role.MR_POST, "later", turn[:3, 3] + SHIFT),
     )
-    result = register(members, CONFIG)
+    result = register(members, QUICK)
     assert engine.asked == [("pre", "post"), ("pre", "later"), ("post", "later")]
     direct, chained = result.value
     assert (direct.moving, chained.moving) == ("mr_post", "mr_post_2")
@@ -479,7 +498,7 @@ def test_a_time_point_that_fails_is_aligned_through_another_one(monkeypatch) -> 
     assert "W_REGISTRATION_CHAIN" in codes(result)
     assert "E_REGISTRATION_STOPPED" not in codes(result)
     # Who rejects the first part rejects the whole.
-    config = CONFIG.with_assignments(["register.reject=mr_post"])
+    config = QUICK.with_assignments(["register.reject=mr_post"])
     assert [r.rejected for r in judge(result.value, config.register).value] == [True, True]
     refused = register(members, config)
     assert [r.moving for r in refused.value] == ["mr_post"]
@@ -494,7 +513,7 @@ def test_pet_sessions_are_aligned_by_their_cts(monkeypatch) -> None:
         for end, frame, shift in (("", "now", (0.0, 0.0, 0.0)), ("_2", "later", SHIFT))
         for role in (Role.PET, Role.CT)
     ]
-    result = register(study(*members), CONFIG)
+    result = register(study(*members), QUICK)
     (registration,) = result.value
     assert registration.accepted
     assert (registration.fixed, registration.moving) == ("pet", "pet_2")

@@ -6,6 +6,7 @@ gives, so every expected matrix is the one that made them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from eprimg.config import Config
 from eprimg.engines.registrars.contract import RegistrarResult
+from eprimg.engines.registrars.sitk_steps import unrounded
 from eprimg.errors import InputError
 from eprimg.model.case import Severity
 from eprimg.model.displacement import Displacement
@@ -292,3 +294,33 @@ def test_help_that_names_a_series_counts_for_its_stand_in(pair) -> None:
     assert help_for_pair(help_, ct, pair[1], pair[1]).landmarks == ()
     found = help_for_pair(help_, ct, pair[1], pair[1], stands_for="mr_pre")
     assert [p.fixed for p, _ in found.landmarks] == ["mr_pre"]
+
+
+def test_a_start_that_is_not_quite_rigid_is_told(monkeypatch, pair) -> None:
+    class Rounding(Listener):
+        """Begins, as the default engine does, at the nearest rotation."""
+
+        def register(self, fixed, moving, *, settings, seed, threads, start, **masks):  # type: ignore[no-untyped-def]
+            exact = unrounded(np.array(start.matrix))
+            return RegistrarResult(np.array(TRUTH), exact, "given", 0.0)
+
+    monkeypatch.setattr(stage, "load_engine", lambda kind, name: Rounding)
+
+    def told(matrix: np.ndarray) -> list[str]:
+        given = GivenTransform(
+            Transform(matrix, PRE, POST), "t.tfm", "0" * 64, "mr_pre", "mr_post", HelpUse.START
+        )
+        findings = stage.register(study(pair, ManualHelp((given,))), Config()).findings
+        return [f.text for f in findings if f.code == "I_REGISTRATION_START"]
+
+    assert told(TRUTH) == []
+    scaled = TRUTH.copy()
+    scaled[:3, :3] *= 1.0005
+    (text,) = told(scaled)
+    # A point x of the body moves by 0.0005 |x|; over an ellipsoid with the half axes 75, 65 and
+    # 80 mm the mean of |x|^2 is (75^2 + 65^2 + 80^2) / 5 = 57.0^2: 0.0285 mm
+    rms, largest = (float(n) for n in re.findall(r"([0-9.e-]+) mm", text))
+    assert rms == pytest.approx(0.0285, rel=0.1)
+    # the farthest point of the body lies 80 mm from the centre, to half a step of the grid
+    assert largest == pytest.approx(0.04, rel=0.15)
+    assert "1.0005" in text

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from eprimg.errors import ConfigError, InputError
 from eprimg.kernels.response import PercistRules, ResponseCategory
 from eprimg.model.acquisition import Injection
 from eprimg.model.case import Case
-from eprimg.model.lesions import RegionSource
+from eprimg.model.lesions import Region, RegionRole, RegionSource, SharedVoxels
 from eprimg.stages.measure import measure
 from eprimg.stages.quantify import quantify
 from eprimg.stages.response import judge_response, percist_scan, response_protocols
@@ -19,7 +20,17 @@ from eprimg.stages.response import judge_response, percist_scan, response_protoc
 LOOKED = {"new_lesion": False, "extent_grew": False, "resolved": False}
 
 
-def case(scene, lesion=1.0, *, days=0, minutes=60.0, nuclide="18F", settings=None, source=None):
+def case(
+    scene,
+    lesion=1.0,
+    *,
+    days=0,
+    minutes=60.0,
+    nuclide="18F",
+    settings=None,
+    source=None,
+    twin=False,
+):
     """A man of 72 kg, 370 MBq of 18F; uptake of the lesion times a factor."""
     injected = scene.injected + timedelta(days=days)
     known = scene.known
@@ -38,9 +49,35 @@ def case(scene, lesion=1.0, *, days=0, minutes=60.0, nuclide="18F", settings=Non
         regions = regions.with_regions(
             tuple(replace(r, source=source) if r.name == "lesion" else r for r in regions.regions)
         )
+    if twin:
+        regions = with_twin(regions)
     made = quantify(study, (), config).value
     measured = measure(study, (), made.maps, made.registered, regions, config).value
     return Case(study, maps=made.maps, lesions=measured.lesions)
+
+
+def with_twin(regions):
+    """The lesion drawn a second time: all of its voxels are shared."""
+    (lesion,) = (r for r in regions.regions if r.name == "lesion")
+    inside = np.asarray(regions.labels == lesion.id)
+    again = Region(99, "again", RegionRole.LESION)
+    return replace(
+        regions,
+        regions=(*regions.regions, again),
+        shared=(SharedVoxels(99, lesion.id, (0, 0, 0), inside),),
+    )
+
+
+def test_uptake_that_two_lesions_hold_counts_once(scene):
+    """The union of a lesion and its copy is the lesion: its TLG is that of the lesion alone."""
+    alone, _ = percist_scan(case(scene), summed=5)
+    both, _ = percist_scan(case(scene, twin=True), summed=5)
+    assert len(both.tlg) == 2
+    assert sum(both.tlg) == pytest.approx(alone.tlg[0], rel=1e-9)
+    assert both.tlg[0] == pytest.approx(both.tlg[1], rel=1e-9)
+    # only one of them is in the sum: nothing is shared within it
+    one, _ = percist_scan(case(scene, twin=True), summed=1)
+    assert max(one.tlg) == pytest.approx(alone.tlg[0], rel=1e-9)
 
 
 def test_every_threshold_has_its_citation():

@@ -170,3 +170,17 @@ def test_shared_voxels_outside_of_the_grid_are_refused(scene):
     outside = SharedVoxels(1, 11, (11, 0, 0), np.ones((2, 1, 1), dtype=bool))
     with pytest.raises(ValueError, match="E_GEOM_MATRIX"):
         replace(lesions, shared=(outside,))
+
+
+def test_regions_of_one_name_are_told_apart(scene):
+    """E.g. a click with the name of a mask; numbers are read by name further on."""
+    first = drawn(scene, "x", (slice(1, 3), slice(1, 4), slice(1, 4)))
+    second = drawn(scene, "x", (slice(5, 6), slice(5, 7), slice(5, 7)))
+    study = study_of(scene, first, second)
+    made = segment(study, {}, scene.config, registrations=registrations(scene))
+    found = {
+        r.name: int((made.value.lesions.labels == r.id).sum()) for r in made.value.lesions.regions
+    }
+    # voxels as drawn: 2 x 3 x 3 and 1 x 2 x 2
+    assert found == {"x": 18, "x #1": 4}
+    assert "W_REGIONS_RENAMED" in {f.code for f in made.findings}

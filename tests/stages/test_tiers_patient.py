@@ -3,13 +3,16 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eprimg.config import StratifyConfig
-from eprimg.model.lesions import Measurement, Region, RegionRole
+from eprimg.model.grid import Grid
+from eprimg.model.lesions import LesionSet, Measurement, Region, RegionRole, SharedVoxels
 from eprimg.model.tiers import INDETERMINATE, NOT_TIERED, Tier, TierScheme
+from eprimg.stages.region_voxels import RegionVoxels
 from eprimg.stages.tiers_patient import NO_DOMINANT, patient_tier
 
 LABELS = ("low", "moderate", "high")
@@ -224,3 +227,52 @@ def test_probabilities_of_the_patient_sum_to_one(rows, rule):
     tier = place(lesions, rule)
     assert sum(tier.probabilities.values()) == pytest.approx(1.0)
     assert tier.label in (*LABELS, INDETERMINATE)
+
+
+def overlapping():
+    """Lesion 1: 3 voxels; lesion 2: 3 voxels, 2 of them shared; lesion 3: 1 voxel; 1 mL each."""
+    labels = np.array([[[1, 1, 1, 2, 0, 3]]])
+    shared = SharedVoxels(2, 1, (0, 0, 1), np.ones((1, 1, 2), dtype=bool))
+    regions = tuple(Region(n, f"lesion-{n}", RegionRole.LESION) for n in (1, 2, 3))
+    grid = Grid((1, 1, 6), np.diag([10.0, 10.0, 10.0, 1.0]), "f")
+    return RegionVoxels(LesionSet(labels, grid, regions, shared=(shared,)))
+
+
+def test_a_voxel_that_two_lesions_hold_counts_once():
+    lesions = [
+        lesion(1, 3.0, sure("low")),
+        lesion(2, 3.0, sure("low")),
+        lesion(3, 1.0, sure("high")),
+    ]
+    found = patient_tier(lesions, scheme(), StratifyConfig(), voxels=overlapping())
+    # The union has 5 voxels: 4 of low (2 + 2 x 1/2 and 1 + 2 x 1/2), 1 of high.
+    assert found.label == "low"
+    assert "of 5 mL lesion volume: 80 % low, 20 % high" in found.reason
+    assert "the 2 mL that lesions share count once" in found.reason
+    assert "count once" not in place(lesions).reason
+
+
+def test_a_shared_voxel_counts_half_for_each_of_two_tiers():
+    lesions = [
+        lesion(1, 3.0, sure("low")),
+        lesion(2, 3.0, sure("high")),
+        lesion(3, 1.0, sure("low")),
+    ]
+    found = patient_tier(lesions, scheme(), StratifyConfig(), voxels=overlapping())
+    # low: 2 + 1 = 3 of 5 mL; counted twice it would be 4 of 7
+    assert (found.label, "of 5 mL lesion volume: 60 % low, 40 % high" in found.reason) == (
+        "low",
+        True,
+    )
+
+
+def test_a_left_out_lesion_is_not_helped_by_what_it_shares():
+    """Lesion 2 is left out with 3 mL: 3 mL of low are not more than half of 3 + 3 mL."""
+    lesions = [
+        lesion(1, 3.0, sure("low")),
+        lesion(2, 3.0, {}, label=NOT_TIERED),
+        lesion(3, 0.0, sure("low")),
+    ]
+    found = patient_tier(lesions, scheme(), StratifyConfig(), voxels=overlapping())
+    assert found.label == INDETERMINATE
+    assert "the 3 mL that were left out could overturn the majority" in found.reason

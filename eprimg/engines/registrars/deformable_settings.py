@@ -1,4 +1,4 @@
-"""Settings of deformable registration: a profile of resources/registration, checked key by key."""
+"""Settings of deformable registration: a profile, checked key by key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eprimg.engines.registrars.rigid_settings import checked_record
+from eprimg.engines.registrars.rigid_settings import checked_record, tables_of
 from eprimg.errors import ConfigError, raise_faults
 
 __all__ = [
@@ -126,10 +126,14 @@ class DeformableSettings:
         raise_faults(faults)
         levels = [
             checked_record(BendLevel, table, f"levels[{number}]", where, faults)
-            for number, table in enumerate(settings["levels"])
+            for number, table in enumerate(tables_of(settings, "levels", where, faults))
         ]
-        if not levels:
-            faults.append(ConfigError("'levels' is empty", code="E_CONFIG", where=where))
+        quantities = settings["quantities"]
+        if not isinstance(quantities, list | tuple) or not all(
+            isinstance(key, str) for key in quantities
+        ):
+            text = "'quantities' is a list of keys of quantities"
+            faults.append(ConfigError(text, code="E_CONFIG", where=where, value=quantities))
         fit = checked_record(FitSettings, settings["fit"], "fit", where, faults)
         field = checked_record(FieldSettings, settings["field"], "field", where, faults)
         accept = checked_record(AcceptSettings, settings["accept"], "accept", where, faults)
@@ -153,7 +157,7 @@ class DeformableSettings:
         return cls(
             title=str(settings["title"]),
             rigid=str(settings["rigid"]),
-            quantities=tuple(str(key) for key in settings["quantities"]),
+            quantities=tuple(quantities),
             levels=tuple(level for level in levels if level is not None),
             fit=fit,  # type: ignore[arg-type]  # each is a record once no fault was raised
             field=field,  # type: ignore[arg-type]

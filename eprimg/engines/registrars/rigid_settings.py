@@ -1,10 +1,12 @@
-"""Settings of rigid registration: a profile of resources/registration, checked key by key."""
+"""Settings of rigid registration: a profile of the package or of one's own, checked key by key."""
 
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from eprimg.errors import ConfigError, raise_faults
@@ -15,10 +17,13 @@ __all__ = [
     "IntensitySettings",
     "LevelSettings",
     "PolishSettings",
+    "RestartSettings",
     "RigidSettings",
     "StartSettings",
     "checked_record",
     "load_profile",
+    "profile_place",
+    "tables_of",
 ]
 
 T = TypeVar("T")
@@ -71,6 +76,18 @@ class StartSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartSettings:
+    """Searching a level again from displaced places."""
+
+    quantities: tuple[str, ...]
+    levels: int
+    number: int
+    shift_mm: float
+    rotation_deg: float
+    smallest_step_mm: float
+
+
+@dataclass(frozen=True, slots=True)
 class PolishSettings:
     """Second pass with local correlation."""
 
@@ -120,7 +137,7 @@ class RigidSettings:
         Name for people.
     histogram_bins : int
         Bins per axis of the joint histogram.
-    intensity, levels, optimizer, start, polish, check
+    intensity, levels, optimizer, start, restarts, polish, check
         Records of the tables of the profile.
     """
 
@@ -130,6 +147,7 @@ class RigidSettings:
     levels: tuple[LevelSettings, ...]
     optimizer: OptimizerSettings
     start: StartSettings
+    restarts: RestartSettings
     polish: PolishSettings
     check: CheckSettings
 
@@ -155,45 +173,68 @@ class RigidSettings:
             ``E_CONFIG``, listing every unknown or missing key and every wrong value.
         """
         faults: list[ConfigError] = []
-        tables = {"metric", "intensity", "levels", "optimizer", "start", "polish", "check", "title"}
+        records = {
+            "intensity": IntensitySettings,
+            "optimizer": OptimizerSettings,
+            "start": StartSettings,
+            "restarts": RestartSettings,
+            "polish": PolishSettings,
+            "check": CheckSettings,
+        }
+        tables = {*records, "metric", "levels", "title"}
         for key in sorted(set(settings) ^ tables):
             what = "is unknown" if key in settings else "is missing"
             faults.append(ConfigError(f"{key!r} {what}", code="E_CONFIG", where=where))
         raise_faults(faults)
         metric = settings["metric"]
-        bins = metric.get("histogram_bins")
-        if set(metric) != {"histogram_bins"} or not isinstance(bins, int) or bins < 8:
+        bins = metric.get("histogram_bins") if isinstance(metric, Mapping) else None
+        if type(bins) is not int or bins < 8 or set(metric) != {"histogram_bins"}:
             faults.append(
                 ConfigError(
                     "'metric' holds histogram_bins, at least 8 (a cubic window needs four)",
                     code="E_CONFIG",
                     where=where,
-                    value=dict(metric),
+                    value=metric,
                 )
             )
         levels = [
             checked_record(LevelSettings, table, f"levels[{number}]", where, faults)
-            for number, table in enumerate(settings["levels"])
+            for number, table in enumerate(tables_of(settings, "levels", where, faults))
         ]
-        if not levels:
-            faults.append(ConfigError("'levels' is empty", code="E_CONFIG", where=where))
         made = {
             name: checked_record(kind, settings[name], name, where, faults)
-            for name, kind in (
-                ("intensity", IntensitySettings),
-                ("optimizer", OptimizerSettings),
-                ("start", StartSettings),
-                ("polish", PolishSettings),
-                ("check", CheckSettings),
-            )
+            for name, kind in records.items()
         }
         raise_faults(faults)
-        return cls(
+        rules = cls(
             title=str(settings["title"]),
-            histogram_bins=int(bins),
+            histogram_bins=int(bins or 0),
             levels=tuple(level for level in levels if level is not None),
             **made,  # type: ignore[arg-type]  # each is a record once no fault was raised
         )
+        raise_faults(_out_of_order(rules, where))
+        return rules
+
+
+def _out_of_order(rules: RigidSettings, where: str) -> list[ConfigError]:
+    """List the pairs of limits whose lower one is not the lower one."""
+    samples, values = rules.optimizer, rules.intensity
+    pairs = {
+        "optimizer.fewest_samples' must not exceed 'optimizer.most_samples": (
+            samples.fewest_samples <= samples.most_samples
+        ),
+        "intensity.low_quantile' must lie below 'intensity.high_quantile": (
+            values.low_quantile < values.high_quantile
+        ),
+        "intensity.ct_window_low_hu' must lie below 'intensity.ct_window_high_hu": (
+            values.ct_window_low_hu < values.ct_window_high_hu
+        ),
+    }
+    return [
+        ConfigError(f"'{words}'", code="E_CONFIG", where=where)
+        for words, fits in pairs.items()
+        if not fits
+    ]
 
 
 def checked_record(
@@ -254,42 +295,112 @@ def checked_record(
                     f"'{name}.{key}' has the wrong type", code="E_CONFIG", where=where, value=value
                 )
             )
-        elif key.endswith("_mm") and isinstance(value, float) and value <= 0:
+        elif wrong := _out_of_range(key, value):
             faults.append(
-                ConfigError(
-                    f"'{name}.{key}' must be positive", code="E_CONFIG", where=where, value=value
-                )
+                ConfigError(f"'{name}.{key}' {wrong}", code="E_CONFIG", where=where, value=value)
             )
         else:
             values[key] = value
     return kind(**values) if len(faults) == before else None
 
 
-def load_profile(name: str) -> dict[str, Any]:
-    """Read a profile of ``resources/registration``.
+def _out_of_range(key: str, value: Any) -> str:
+    """Say what is wrong with a value of the right type; empty when nothing is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    if key.endswith("_mm") and value <= 0:
+        return "must be positive"
+    if key in ("sampled_fraction", "relaxation") and not 0.0 < value <= 1.0:
+        return "lies above 0 and is at most 1"
+    if key.endswith(("_fraction", "_quantile")) and not 0.0 <= value <= 1.0:
+        return "lies between 0 and 1"
+    if key in ("iterations", "fewest_samples", "radius_voxels") and value < 1:
+        return "is at least 1"
+    return "is not negative" if isinstance(value, int) and value < 0 else ""
+
+
+def tables_of(
+    settings: Mapping[str, Any], key: str, where: str, faults: list[ConfigError]
+) -> list[Any]:
+    """Take a list of tables from a profile.
+
+    Parameters
+    ----------
+    settings : Mapping
+        The profile.
+    key : str
+        Name of the list, e.g. ``levels``.
+    where : str
+        Name of the profile, for messages.
+    faults : list of ConfigError
+        Gets a fault when it is no list or empty.
+
+    Returns
+    -------
+    list
+        Its entries; what they are is not looked at.
+    """
+    found = settings[key]
+    if isinstance(found, list | tuple) and found:
+        return list(found)
+    text = f"{key!r} is empty" if found == [] else f"{key!r} is a list of tables, [[{key}]]"
+    faults.append(ConfigError(text, code="E_CONFIG", where=where))
+    return []
+
+
+def profile_place(name: str) -> str:
+    """Say where a profile lies, for messages.
 
     Parameters
     ----------
     name : str
-        File name without ``.toml``.
+        As in `load_profile`.
+
+    Returns
+    -------
+    str
+        The path itself, or the place below the package's resources.
+    """
+    return name if name.endswith(".toml") else f"registration/{name}.toml"
+
+
+def load_profile(name: str, *, key: str = "register.profile") -> dict[str, Any]:
+    """Read a profile of ``resources/registration``, or of one's own.
+
+    Parameters
+    ----------
+    name : str
+        File name without ``.toml``, or a path ending in ``.toml``.
+    key : str
+        Setting that names it, for messages.
 
     Returns
     -------
     dict
-        Its content.
+        Its content, not checked yet: `RigidSettings.from_mapping` does that.
 
     Raises
     ------
     ConfigError
-        ``E_CONFIG`` when there is no such profile.
+        ``E_CONFIG`` when there is no such profile, or the file cannot be read.
     """
+    if name.endswith(".toml"):
+        try:
+            return tomllib.loads(Path(name).read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(
+                f"the registration profile cannot be read: {error}",
+                code="E_CONFIG",
+                where=name,
+                action=f"name a readable TOML file in {key}",
+            ) from error
     names = resource_names("registration")
     if name not in names:
         raise ConfigError(
             f"no registration profile is called {name!r}",
             code="E_CONFIG",
-            where="register.profile",
+            where=key,
             value=name,
-            action=f"use one of: {', '.join(names)}",
+            action=f"use one of: {', '.join(names)}, or a path ending in .toml",
         )
     return dict(load_resource(f"registration/{name}.toml"))

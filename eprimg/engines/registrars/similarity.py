@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from eprimg.engines.registrars.intensity import comparable_values
 from eprimg.engines.registrars.rigid_settings import IntensitySettings
+from eprimg.kernels.joint_histogram import joint_histogram
 from eprimg.model.displacement import Displacement
 from eprimg.model.grid import Grid
 from eprimg.model.transform import Transform
@@ -102,8 +103,9 @@ class SimilarityCheck:
         self._index = fixed.grid.affine @ np.block(
             [[np.diag(np.array(steps, dtype=float)), first[:, None]], [np.zeros((1, 3)), 1.0]]
         )
-        self._fixed_bin = _bins(self._fixed)
+        self._fixed_bin = _bins(self._fixed).astype(np.uint8)
         self._moving_top = float(self._moving.max())
+        self._to_moving = np.linalg.inv(moving.grid.affine)
         self._bent: tuple[Displacement, FloatArray] | None = None
 
     def body_mm(self) -> FloatArray:
@@ -163,31 +165,48 @@ class SimilarityCheck:
         if displacement is not None:
             start, end = (g.frame_of_reference for g in self.grids)
             transform = Transform(np.asarray(transform), start, end, displacement)
-        warped = self._warped(transform)
-        inside = np.isfinite(warped)
         overlap = overlap_fraction(*self.grids, transform)
-        if np.count_nonzero(inside) < _FEWEST_POINTS:
+        bent = isinstance(transform, Transform) and transform.displacement is not None
+        ncc2 = float("nan")
+        if local or bent or self._moving_top <= 0:
+            warped = self._warped(transform)
+            inside = np.isfinite(warped)
+            warped[~inside] = 0.0
+            second = _bins(warped, self._moving_top)
+            joint = np.bincount(
+                self._fixed_bin[inside].astype(np.intp) * _BINS + second[inside],
+                minlength=_BINS * _BINS,
+            ).reshape(_BINS, _BINS)
+        else:  # searches come here a thousand times
+            matrix = transform.matrix if isinstance(transform, Transform) else transform
+            joint = joint_histogram(
+                self._fixed_bin,
+                self._moving,
+                output_to_input=self._to_index(np.asarray(matrix)),
+                top=self._moving_top,
+                bins=_BINS,
+            )
+        if joint.sum() < _FEWEST_POINTS:
             return Similarity(float("nan"), float("nan"), overlap)
-        warped[~inside] = 0.0
-        second = _bins(warped, self._moving_top)
-        joint = np.bincount(
-            self._fixed_bin[inside] * _BINS + second[inside], minlength=_BINS * _BINS
-        ).reshape(_BINS, _BINS)
         shared = _entropy(joint.ravel())
         alone = _entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1))
         nmi = alone / shared if shared > 0 else float("nan")
-        ncc2 = self._local_ncc2(warped, inside) if local else float("nan")
+        if local:
+            ncc2 = self._local_ncc2(warped, inside)
         return Similarity(float(nmi), ncc2, overlap)
+
+    def _to_index(self, matrix: FloatArray) -> FloatArray:
+        """Return the affine from the lattice to the voxels of the moving volume."""
+        return np.asarray(self._to_moving @ matrix @ self._index)
 
     def _warped(self, transform: npt.ArrayLike | Transform) -> npt.NDArray[np.float32]:
         """Interpolate the moving volume at the lattice of the fixed one; NaN outside."""
         from scipy import ndimage
 
-        to_moving = np.linalg.inv(self.grids[1].affine)
         bend = transform.displacement if isinstance(transform, Transform) else None
         matrix = transform.matrix if isinstance(transform, Transform) else np.asarray(transform)
         if bend is None:
-            to_index = to_moving @ matrix @ self._index
+            to_index = self._to_index(matrix)
             return np.asarray(
                 ndimage.affine_transform(
                     self._moving,
@@ -204,7 +223,7 @@ class SimilarityCheck:
             index = np.moveaxis(np.indices(self._fixed.shape, dtype=np.float64), 0, -1)
             points = index.reshape(-1, 3) @ self._index[:3, :3].T + self._index[:3, 3]
             self._bent = (bend, points + bend.at(points))
-        whole = to_moving @ matrix
+        whole = self._to_moving @ matrix
         there = self._bent[1] @ whole[:3, :3].T + whole[:3, 3]
         values = ndimage.map_coordinates(
             self._moving, there.T, order=1, mode="constant", cval=np.nan
@@ -355,11 +374,12 @@ def overlap_fraction(fixed: Grid, moving: Grid, matrix: npt.ArrayLike | Transfor
     small, large = (fixed, moving) if volumes[0] <= volumes[1] else (moving, fixed)
     if small is moving:
         forward = np.linalg.inv(forward)
-    axes = [(np.arange(24) + 0.5) / 24 * n - 0.5 for n in small.shape]
-    index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
-    points = small.index_to_lps_mm(index) @ forward[:3, :3].T + forward[:3, 3]
-    there = large.lps_mm_to_index(points)
-    inside = ((there >= -0.5) & (there <= np.array(large.shape) - 0.5)).all(axis=1)
+    whole = np.linalg.inv(large.affine) @ forward @ small.affine
+    k, j, i = ((np.arange(24) + 0.5) / 24 * n - 0.5 for n in small.shape)
+    inside = np.ones((24, 24, 24), dtype=bool)
+    for row, n in zip(whole[:3], large.shape, strict=True):
+        there = (row[0] * k[:, None] + row[1] * j)[:, :, None] + (row[2] * i + row[3])
+        inside &= (there >= -0.5) & (there <= n - 0.5)
     return float(inside.mean())
 
 

@@ -114,7 +114,7 @@ class SimpleITKDeformable:
         """
         began = time.perf_counter()
         rules = DeformableSettings.from_mapping(settings)
-        profile = load_profile(rules.rigid)
+        profile = load_profile(rules.rigid, key="'rigid' of the deformable profile")
         if isinstance(start, Transform):
             matrix = np.array(start.matrix)
             rigid = RegistrarResult(matrix, matrix, "given", float("nan"))

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from eprimg.engines.registrars.contract import Progress, RegistrarResult, ShouldStop
 from eprimg.engines.registrars.intensity import comparable_values
+from eprimg.engines.registrars.restarts import displacements
 from eprimg.engines.registrars.rigid_settings import LevelSettings, RigidSettings
 from eprimg.engines.registrars.similarity import (
     body_points_mm,
@@ -33,7 +34,9 @@ from eprimg.engines.registrars.sitk_steps import (
     lattice,
     mask_to_sitk,
     one_metric_thread,
+    shift_matrix,
     smooth,
+    stopped,
     unrounded,
 )
 from eprimg.engines.sitk_bridge import (
@@ -53,6 +56,9 @@ FloatArray = npt.NDArray[np.float64]
 
 _SECOND_SIGMA = 2.0
 """The second estimate sees the last level twice as smooth, at other sample points."""
+
+_LEAST_VOXELS = 0.25
+"""Smallest smoothing in voxels; half a voxel is worse, also for slices of 8 mm (decision 0022)."""
 
 
 class SimpleITKRigid:
@@ -210,13 +216,13 @@ class _Search:
         for number, level in enumerate(self.rules.levels):
             self.tell(f"aligning, level {number + 1}", (number + 1) / parts)
             step = f"level {number + 1}"
-            matrix = self.level(matrix, level, self.rules.optimizer.iterations, step=step)
+            matrix = self.level(matrix, level, step=step)
+            if number < self.rules.restarts.levels:
+                matrix = self.restarted(matrix, level, step)
         self.tell("aligning, second estimate", (parts - 1) / parts)
         last = self.rules.levels[-1]
         smoother = replace(last, sigma_mm=_SECOND_SIGMA * last.sigma_mm)
-        second = self.level(
-            matrix, smoother, self.rules.optimizer.iterations, step="second estimate", reseed=1
-        )
+        second = self.level(matrix, smoother, step="second estimate", reseed=1)
         consistency = moved_rms_mm(self.body_mm, matrix, second)
         self.result = replace(self.result, consistency_mm=consistency)
         polish = self.rules.polish
@@ -239,7 +245,7 @@ class _Search:
     def ask(self) -> None:
         """Stop between two pieces of work when the caller wants to."""
         if self.should_stop is not None and self.should_stop():
-            raise _stopped()
+            raise stopped()
 
     # ---- starts
 
@@ -262,11 +268,12 @@ class _Search:
 
     def candidates(self, *, displaced: bool = False) -> dict[str, FloatArray]:
         starts = {"identity": np.eye(4)}
-        starts["centres"] = _shift(self.moving.grid.center_lps_mm - self.fixed.grid.center_lps_mm)
+        apart = self.moving.grid.center_lps_mm - self.fixed.grid.center_lps_mm
+        starts["centres"] = shift_matrix(apart)
         moments = self.centroids_mm[1] - self.centroids_mm[0]
-        starts["moments"] = _shift(moments)
+        starts["moments"] = shift_matrix(moments)
         for along in self.rules.start.displaced_mm if displaced else ():
-            starts[f"moments {along:+g} mm"] = _shift(moments + np.array([0.0, 0.0, along]))
+            starts[f"moments {along:+g} mm"] = shift_matrix(moments + np.array([0.0, 0.0, along]))
         return starts
 
     def best_start(self) -> tuple[FloatArray, str, FloatArray]:
@@ -279,8 +286,7 @@ class _Search:
         for name, matrix in self.candidates(displaced=not believed).items():
             if any(np.allclose(matrix, other, rtol=0, atol=1.0) for _, _, other in scored):
                 continue
-            overlap = overlap_fraction(self.fixed.grid, self.moving.grid, matrix)
-            if overlap >= rules.minimum_overlap_fraction:
+            if self.overlaps(matrix):
                 scored.append((self.weighed(matrix, matrix, level, believed), name, matrix))
         if not scored:
             raise EngineError(
@@ -293,15 +299,17 @@ class _Search:
         tried: list[tuple[float, str, FloatArray, FloatArray]] = []
         for _, name, matrix in scored[:3]:
             moved = self.level(matrix, level, rules.iterations)
-            if overlap_fraction(self.fixed.grid, self.moving.grid, moved) >= (
-                rules.minimum_overlap_fraction
-            ):
+            if self.overlaps(moved):
                 tried.append((self.weighed(moved, matrix, level, believed), name, matrix, moved))
         if not tried:
             tried = [(value, name, matrix, matrix) for value, name, matrix in scored]
         # The search goes on where the short one ended: far starts used up its iterations before.
         _, name, matrix, moved = min(tried, key=lambda entry: entry[0])
         return matrix, name, moved
+
+    def overlaps(self, matrix: FloatArray) -> bool:
+        share = overlap_fraction(self.fixed.grid, self.moving.grid, matrix)
+        return share >= self.rules.start.minimum_overlap_fraction
 
     def weighed(
         self, matrix: FloatArray, start: FloatArray, level: LevelSettings, believed: bool
@@ -327,9 +335,9 @@ class _Search:
     def pair(self, sigma_mm: float) -> tuple[Any, Any]:
         if sigma_mm not in self.smoothed:
             self.smoothed = {}  # one level at a time: these are the largest arrays here
-            first = smooth(self.fixed_sitk, sigma_mm, self.threads)
+            first = smooth(self.fixed_sitk, sigma_mm, self.threads, least_voxels=_LEAST_VOXELS)
             self.ask()
-            second = smooth(self.moving_sitk, sigma_mm, self.threads)
+            second = smooth(self.moving_sitk, sigma_mm, self.threads, least_voxels=_LEAST_VOXELS)
             self.ask()
             self.smoothed = {sigma_mm: (first, second)}
         return self.smoothed[sigma_mm]
@@ -370,14 +378,15 @@ class _Search:
         self,
         matrix: FloatArray,
         level: LevelSettings,
-        iterations: int,
+        iterations: int = 0,
         *,
         step: str = "",
         reseed: int = 0,
         correlate: bool = False,
+        smallest_step_mm: float = 0.0,
     ) -> FloatArray:
         method = self.method(level, reseed=reseed, correlate=correlate)
-        optimizer, polish = self.rules.optimizer, self.rules.polish
+        optimizer = self.rules.optimizer
         transform = euler_transform(matrix, self.fixed.grid.center_lps_mm)
         volumes = self.pair(level.sigma_mm)
         self.ask()
@@ -386,13 +395,13 @@ class _Search:
             volumes,
             transform,
             step_mm=level.step_mm,
-            smallest_step_mm=polish.smallest_step_mm if correlate else optimizer.smallest_step_mm,
-            iterations=iterations,
+            smallest_step_mm=smallest_step_mm or optimizer.smallest_step_mm,
+            iterations=iterations or optimizer.iterations,
             relaxation=optimizer.relaxation,
             should_stop=self.should_stop,
         )
         if found.halted:
-            raise _stopped()
+            raise stopped()
         if step:
             self.result = replace(
                 self.result,
@@ -401,16 +410,37 @@ class _Search:
             )
         return matrix_of(transform)
 
+    def restarted(self, matrix: FloatArray, level: LevelSettings, step: str) -> FloatArray:
+        """Search a level again from displaced places, and return the best place of all."""
+        rules, again = self.rules.restarts, f"{step}, again"
+        least = rules.smallest_step_mm
+        if self.moving.quantity.key not in rules.quantities:
+            return matrix
+        for move in displacements(rules, self.fixed.grid.center_lps_mm, self.seed):
+            if not self.overlaps(matrix @ move):
+                continue
+            found = self.level(matrix @ move, level, step=again, smallest_step_mm=least)
+            # Few common voxels can look more alike than many.
+            if self.result.metric[again] < self.result.metric[step] and self.overlaps(found):
+                matrix = found
+                values = {**self.result.metric, step: self.result.metric[again]}
+                self.result = replace(self.result, metric=values)
+        return matrix
+
     def polish(self, matrix: FloatArray) -> FloatArray:
         self.tell("aligning, local correlation", 0.9)
         rules = self.rules.polish
         level = LevelSettings(rules.grid_mm, rules.sigma_mm, 1.0, rules.step_mm)
         polished = self.level(
-            matrix, level, rules.iterations, step="local correlation", correlate=True
+            matrix,
+            level,
+            rules.iterations,
+            step="local correlation",
+            correlate=True,
+            smallest_step_mm=rules.smallest_step_mm,
         )
-        centre = self.fixed.grid.center_lps_mm
-        moved = moved_rms_mm(centre[None, :], matrix, polished)
-        turned = rotation_deg(polished @ _inverse(matrix))
+        moved = moved_rms_mm(self.fixed.grid.center_lps_mm[None, :], matrix, polished)
+        turned = rotation_deg(polished @ np.linalg.inv(matrix))
         kept = (
             self.score(polished, level, correlate=True) < self.score(matrix, level, correlate=True)
             and moved < rules.maximum_moved_mm
@@ -418,19 +448,3 @@ class _Search:
         )
         self.result = replace(self.result, polish_moved_mm=moved, polish_kept=kept)
         return polished if kept else matrix
-
-
-def _stopped() -> EngineError:
-    return EngineError(
-        "the registration was stopped", code="E_REGISTRATION_STOPPED", action="run again"
-    )
-
-
-def _shift(vector_mm: npt.ArrayLike) -> FloatArray:
-    matrix = np.eye(4)
-    matrix[:3, 3] = vector_mm
-    return matrix
-
-
-def _inverse(matrix: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eprimg.engines.sitk_bridge import to_sitk
-from eprimg.errors import InputError
+from eprimg.errors import EngineError, InputError
 from eprimg.model.manual_help import MetricMask
 
 __all__ = [
@@ -20,7 +20,9 @@ __all__ = [
     "lattice",
     "mask_to_sitk",
     "one_metric_thread",
+    "shift_matrix",
     "smooth",
+    "stopped",
     "unrounded",
 ]
 
@@ -57,8 +59,8 @@ def one_metric_thread() -> Iterator[None]:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
-def smooth(volume: Any, sigma_mm: float, threads: int) -> Any:
-    """Smooth with a Gaussian of at least half a voxel along each axis.
+def smooth(volume: Any, sigma_mm: float, threads: int, *, least_voxels: float = 0.5) -> Any:
+    """Smooth with a Gaussian of at least a share of a voxel along each axis.
 
     Parameters
     ----------
@@ -68,6 +70,8 @@ def smooth(volume: Any, sigma_mm: float, threads: int) -> Any:
         Standard deviation in mm.
     threads : int
         Threads; the result does not depend on them.
+    least_voxels : float
+        Smallest standard deviation, in voxels.
 
     Returns
     -------
@@ -78,9 +82,9 @@ def smooth(volume: Any, sigma_mm: float, threads: int) -> Any:
 
     smoother = sitk.SmoothingRecursiveGaussianImageFilter()
     smoother.SetNumberOfThreads(threads)
-    # At least half a voxel: linear interpolation smooths too, but only between the planes, and
-    # mutual information follows that pattern.
-    smoother.SetSigma([max(sigma_mm, 0.5 * spacing) for spacing in volume.GetSpacing()])
+    # Linear interpolation smooths too, but only between the planes, and a metric follows that
+    # pattern: so never less than this.
+    smoother.SetSigma([max(sigma_mm, least_voxels * edge) for edge in volume.GetSpacing()])
     return smoother.Execute(volume)
 
 
@@ -219,3 +223,34 @@ def unrounded(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     rigid = matrix.copy()
     rigid[:3, :3] = turned
     return rigid
+
+
+def stopped() -> EngineError:
+    """Return the error of a registration that the caller stopped.
+
+    Returns
+    -------
+    EngineError
+        ``E_REGISTRATION_STOPPED``.
+    """
+    return EngineError(
+        "the registration was stopped", code="E_REGISTRATION_STOPPED", action="run again"
+    )
+
+
+def shift_matrix(vector_mm: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return the matrix of a shift.
+
+    Parameters
+    ----------
+    vector_mm : array-like, shape (3,)
+        Shift (LPS mm).
+
+    Returns
+    -------
+    ndarray, shape (4, 4)
+        Without a rotation.
+    """
+    matrix = np.eye(4)
+    matrix[:3, 3] = vector_mm
+    return matrix

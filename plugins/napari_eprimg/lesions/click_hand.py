@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, ref
+from weakref import ref
 
 from napari_eprimg.lesions.click_tool import ClickTool
 from napari_eprimg.lesions.lesion_tools import LesionTools, lesion_tools_of
+from napari_eprimg.lesions.one_per_viewer import one_per_viewer
 
 if TYPE_CHECKING:
     import napari
@@ -59,7 +60,7 @@ class _Hand:
             self.tool.take_up(False)
 
 
-_HANDS: WeakKeyDictionary[Any, _Hand] = WeakKeyDictionary()
+_HANDS = one_per_viewer(lambda viewer: _Hand(viewer, lesion_tools_of(viewer)))
 
 
 def click_tool_of(viewer: napari.viewer.Viewer) -> ClickTool:
@@ -75,8 +76,4 @@ def click_tool_of(viewer: napari.viewer.Viewer) -> ClickTool:
     ClickTool
         The only one of this viewer.
     """
-    viewer = getattr(viewer, "__wrapped__", viewer)
-    hand = _HANDS.get(viewer)
-    if hand is None:
-        hand = _HANDS[viewer] = _Hand(viewer, lesion_tools_of(viewer))
-    return hand.tool
+    return _HANDS(viewer).tool

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from qtpy.QtCore import Signal
 
 from eprimg.model.lesions import LesionSet
 from napari_eprimg.lesions.label_edits import LabelEdits
+from napari_eprimg.lesions.one_per_viewer import one_per_viewer
 
 if TYPE_CHECKING:
     import napari
@@ -178,7 +178,7 @@ class LesionTools(LabelEdits):
         self.edit(lambda: self.reading.place_reference(anatomy, point, diameter_mm))
 
 
-_TOOLS: WeakKeyDictionary[Any, LesionTools] = WeakKeyDictionary()
+_TOOLS = one_per_viewer(LesionTools)
 
 
 def lesion_tools_of(viewer: napari.viewer.Viewer) -> LesionTools:
@@ -194,8 +194,4 @@ def lesion_tools_of(viewer: napari.viewer.Viewer) -> LesionTools:
     LesionTools
         The only ones of this viewer.
     """
-    viewer = getattr(viewer, "__wrapped__", viewer)
-    tools = _TOOLS.get(viewer)
-    if tools is None:
-        tools = _TOOLS[viewer] = LesionTools(viewer)
-    return tools
+    return _TOOLS(viewer)

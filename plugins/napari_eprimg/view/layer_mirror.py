@@ -60,6 +60,7 @@ class LayerMirror:
             if hasattr(layer, "selected_label"):
                 if copy.data is not layer.data:
                     copy.data = layer.data
+                    copy.editable = False  # napari lets new labels be painted on
                 copy.refresh(thumbnail=False, highlight=False, extent=False)
 
     def _wait(self, event: object = None) -> None:
@@ -132,6 +133,8 @@ def _setter(layer: Layer, copy: Layer, name: str) -> Callable[..., None]:
         if name == "data":
             if there.data is not value:
                 there.data = value
+                if hasattr(there, "selected_label"):
+                    there.editable = False  # napari lets new labels be painted on
             return
         setattr(there, name, value)
 

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
-from napari.qt import QtViewer
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QHBoxLayout,
@@ -29,6 +28,7 @@ from napari_eprimg.view.canvas_marks import CanvasMarks
 from napari_eprimg.view.mip import Projections
 from napari_eprimg.view.mip_work import ProjectionWork, pet_map, region_picture, way_to_map
 from napari_eprimg.view.orientation import EdgeLetters, turned_letters
+from napari_eprimg.view.side_canvas import side_canvas
 from napari_eprimg.view.windows import dragged
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class MipPane(QWidget):
         self.regions: Labels | None = None
         self.viewer = ViewerModel(title="PET projection")
         self.viewer.canvas.background_color_override = "white"
-        self.qt_viewer = QtViewer(self.viewer)
-        self.qt_viewer.dims.hide()
+        self.qt_viewer = side_canvas(self.viewer)
         self.qt_viewer.setMinimumSize(160, 100)
         self.canvas: QWidget = self.qt_viewer.canvas.native
         self.marks = CanvasMarks(

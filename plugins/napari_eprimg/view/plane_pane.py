@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
-from napari.qt import QtViewer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
@@ -14,6 +13,7 @@ from napari_eprimg.view.canvas_marks import CanvasMarks
 from napari_eprimg.view.layer_mirror import LayerMirror
 from napari_eprimg.view.orientation import PLANES, camera_orientation
 from napari_eprimg.view.pointing import Pointing, another_slice
+from napari_eprimg.view.side_canvas import side_canvas
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -58,8 +58,7 @@ class PlanePane(QWidget):
         self.axis = axis
         self.viewer = ViewerModel(title=PLANES[axis])
         self.viewer.theme = source.theme
-        self.qt_viewer = QtViewer(self.viewer)
-        self.qt_viewer.dims.hide()
+        self.qt_viewer = side_canvas(self.viewer)
         self.qt_viewer.setMinimumSize(160, 100)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         layout = QVBoxLayout(self)

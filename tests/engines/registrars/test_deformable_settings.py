@@ -49,3 +49,12 @@ def test_tables_must_be_complete(change: str) -> None:
 def test_a_rigid_profile_is_not_a_deformable_one() -> None:
     with pytest.raises(ConfigError):
         DeformableSettings.from_mapping(load_profile("rigid-mi"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("levels", 3), ("quantities", "signal"), ("quantities", [1])]
+)
+def test_what_is_no_list_is_refused_and_not_a_crash(key: str, value: object) -> None:
+    profile = {**load_profile("bspline-ncc"), key: value}
+    with pytest.raises(ConfigError, match=key):
+        DeformableSettings.from_mapping(profile)

@@ -158,3 +158,10 @@ def test_sides_that_cut_through_tissue_are_told_from_the_ends_of_the_body() -> N
     # 12 of 24 rows of one of four sides (smoothing moves the edge by up to one lattice point).
     assert check(100.0 * against + noise, pattern()).cut_share() == pytest.approx(0.125, abs=0.025)
     assert check(100.0 + noise, pattern()).cut_share() == 1.0
+
+
+def test_the_figure_is_the_same_with_and_without_local_correlation() -> None:
+    # Two ways to count pairs of values: interpolated to a volume, and by the compiled loop.
+    both = check(pattern(5), pattern(6))
+    for matrix in (np.eye(4), shift(3.3, -2.1, 5.7), shift(0.0, 40.0, 0.0)):
+        assert both.at(matrix, local=False).nmi == both.at(matrix).nmi

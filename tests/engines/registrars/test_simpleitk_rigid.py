@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from eprimg.engines.registrars import simpleitk_rigid
 from eprimg.engines.registrars.rigid_settings import load_profile
 from eprimg.engines.registrars.similarity import (
     body_points_mm,
@@ -134,7 +135,7 @@ def test_polish_runs_where_asked_and_is_kept_only_when_near(fixed: Volume) -> No
     profile["optimizer"] = {**profile["optimizer"], "iterations": 2, "smallest_step_mm": 1e-6}
     profile["levels"] = [{**profile["levels"][-1], "step_mm": 1e-3}]
     profile["polish"] = {
-        **profile["polish"], "above_consistency_mm": 1e-9, "from_voxel_mm": 3.9
+        **profile["polish"], "use": True, "above_consistency_mm": 1e-9, "from_voxel_mm": 3.9
     }  # fmt: skip
     near = Transform(rigid((0, 0, 0), (0.0, 4.0, 0.0)) @ TRUTH, "1.2.3", "7.8.9")
     kept = run(fixed, pet, settings=profile, start=near)
@@ -265,3 +266,18 @@ def test_a_header_that_overlaps_by_more_than_half_may_have_lost_65_mm(fixed: Vol
     truth = np.eye(4)
     truth[:3, 3] = shift
     assert error_mm(result.matrix, truth) < 0.5
+
+
+def test_places_that_leave_the_field_of_view_are_not_searched(
+    fixed: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a metre away nothing overlaps: as if there were no restarts, and no error."""
+    pet = painted(
+        grid((4.0, 4.0, 4.0), (48, 48, 48), "7.8.9"), np.linalg.inv(TRUTH), PET, "activity", 3
+    )
+    profile = load_profile("rigid-mi")
+    profile["restarts"] = {**profile["restarts"], "number": 0}
+    without = run(fixed, pet, settings=profile)
+    away = rigid((0, 0, 0), (500.0, 0.0, 0.0))
+    monkeypatch.setattr(simpleitk_rigid, "displacements", lambda *_: [away])
+    assert np.array_equal(run(fixed, pet).matrix, without.matrix)
