@@ -81,9 +81,9 @@ def connected(options: EngineOptions, out: Path, stop: Stop) -> Iterator[Any]:
 
 
 def _quiet() -> None:
-    """Silence Dask: it tells every lost worker by a traceback; the engine says what matters."""
+    """Silence Dask and the loop below it: they log tracebacks; the engine says what matters."""
     for name in ("asyncio", *logging.root.manager.loggerDict):
-        if name.split(".")[0] in ("asyncio", "distributed"):
+        if name.split(".")[0] in ("asyncio", "distributed", "tornado"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     # a cluster without a way out to the internet is nothing that a person has to mend
     warnings.filterwarnings("ignore", message="Couldn't detect a suitable IP address")

@@ -21,6 +21,8 @@ _ROUNDS = 2
 """A study whose workers died is tried again when the others are done: it may be innocent."""
 
 _NO_WORKER_S = 30.0
+_UNTOLD_S = 10.0
+"""Dask never tells an outcome whose way here was cut off; it is asked for again after so long."""
 
 
 class Stop:
@@ -128,6 +130,7 @@ class _Feeder:
         self.stop = stop
         self.say = say
         self.flying: dict[Any, StudyOrder] = {}
+        self.ended_at: dict[Any, float] = {}
         # the outcome comes with the future: asking it later can find it pending again
         self.done = distributed.as_completed(
             [], loop=client.loop, with_results=True, raise_errors=False
@@ -154,12 +157,16 @@ class _Feeder:
             if not self.flying:
                 return blamed
             if not self.done.has_ready():
+                self._ask_again()
                 if self.client.status not in ("running", "connecting"):
                     raise _lost("the connection to the scheduler is gone")
                 time.sleep(_LOOK_S)
                 continue
             future, result = next(self.done)
-            order = self.flying.pop(future)
+            self.ended_at.pop(future, None)
+            order = self.flying.pop(future, None)
+            if order is None:  # asked for twice, told twice
+                continue
             if isinstance(result, StudyOutcome):
                 _take(result, take, self.stop)
             elif _blames_the_study(result):
@@ -176,6 +183,13 @@ class _Feeder:
         future = self.client.submit(run_order, order, pure=False, retries=0, key=key)
         self.flying[future] = order
         self.done.add(future)
+
+    def _ask_again(self) -> None:
+        now = time.monotonic()
+        for future in self.flying:
+            if future.done() and now - self.ended_at.setdefault(future, now) > _UNTOLD_S:
+                self.ended_at[future] = now
+                self.done.add(future)
 
     def _look_at_workers(self) -> None:
         now = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 import signal
 import socket
@@ -12,9 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from distributed import Client
+from distributed.comm import CommClosedError
 
+from eprimg.batch import feeding
 from eprimg.batch.clusters import connected
 from eprimg.batch.engine import BatchEnd
 from eprimg.batch.feeding import Stop
@@ -119,6 +124,37 @@ def test_cluster_with_tls_serves_its_own_and_its_death_is_told(
     let_all_end(root)
     end, heard = run_fakes(root)
     assert (end.exit_code, end.n_run, heard.kept) == (0, 2, ["ok", "ok"])
+
+
+def test_an_outcome_whose_way_was_cut_off_comes_all_the_same(
+    run_fakes: Callable[..., tuple[BatchEnd, Heard]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, cut = Client._gather_remote, []
+
+    async def first_cut_off(self: Client, direct: bool, local_worker: bool) -> dict[str, Any]:
+        answer = await whole(self, direct, local_worker)
+        if not cut:
+            cut.append(answer["status"])
+            raise CommClosedError("in <TLS (closed)>: Stream is closed")
+        return answer
+
+    monkeypatch.setattr(Client, "_gather_remote", first_cut_off)
+    monkeypatch.setattr(feeding, "_UNTOLD_S", 0.3)
+    root = make_two_quick_ones(tmp_path / "root")
+    let_all_end(root)
+    end, heard = run_fakes(root, workers=1)
+    assert cut == ["OK"]
+    assert (end.exit_code, end.n_run, len(heard.outcomes)) == (0, 4, 4)
+
+
+def test_what_dask_and_its_loop_log_of_a_lost_connection_is_not_shown(tmp_path: Path) -> None:
+    loggers = [logging.getLogger(n) for n in ("tornado.application", "distributed.client")]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)  # as Dask sets them when it is imported
+    with connected(EngineOptions(workers=1), tmp_path, Stop()):
+        assert not any(logger.isEnabledFor(logging.ERROR) for logger in loggers)
 
 
 def _strangers(folder: Path) -> tuple[Path, Path, Path]:
