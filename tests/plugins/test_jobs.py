@@ -53,7 +53,7 @@ def jobs(qtbot: Any) -> Iterator[Jobs]:
 
 def _finish(qtbot: Any, jobs: Jobs, task: Task) -> Outcome:
     outcomes: list[Outcome] = []
-    with qtbot.waitSignal(jobs.finished, timeout=5000):
+    with qtbot.waitSignal(jobs.finished, timeout=20_000):
         jobs.finished.connect(outcomes.append)
         assert jobs.start(task)
     return outcomes[-1]
@@ -87,10 +87,10 @@ def test_the_bar_shows_words_and_cancel_stops_within_a_second(
     applied: list[Any] = []
     failed: list[BaseException] = []
     assert jobs.start(Task("Register", _slow, applied.append, Step.REGISTER, failed.append))
-    qtbot.waitUntil(lambda: bar.words.text() == "Register: waiting", timeout=3000)
+    qtbot.waitUntil(lambda: bar.words.text() == "Register: waiting", timeout=20_000)
     assert bar.bar.value() == 300
     clock = time.monotonic()
-    with qtbot.waitSignal(jobs.finished, timeout=3000) as ended:
+    with qtbot.waitSignal(jobs.finished, timeout=20_000) as ended:
         qtbot.mouseClick(bar.cancel_button, Qt.MouseButton.LeftButton)
     assert time.monotonic() - clock < 1.0
     assert ended.args[0].cancelled
@@ -106,7 +106,7 @@ def test_the_bar_shows_words_and_cancel_stops_within_a_second(
 def test_a_result_that_comes_after_cancel_is_not_applied(qtbot: Any, jobs: Jobs) -> None:
     gate = threading.Event()
     applied: list[Any] = []
-    with qtbot.waitSignal(jobs.finished, timeout=3000) as ended:
+    with qtbot.waitSignal(jobs.finished, timeout=20_000) as ended:
         jobs.start(Task("Deaf", lambda progress: gate.wait(5), applied.append))
         jobs.cancel()
         gate.set()
@@ -161,7 +161,7 @@ def test_a_second_job_is_refused_in_words(qtbot: Any, jobs: Jobs, told: list[str
     jobs.start(Task("First", _slow, lambda _: None))
     assert not jobs.start(Task("Second", _slow, lambda _: None))
     assert told == ["'Second' was not started. Wait for 'First' to end, or cancel it."]
-    with qtbot.waitSignal(jobs.finished, timeout=3000):
+    with qtbot.waitSignal(jobs.finished, timeout=20_000):
         jobs.cancel()
 
 
@@ -177,6 +177,6 @@ def test_a_window_that_goes_stops_its_job(qtbot: Any) -> None:
             stopped.set()
 
     jobs.start(Task("Long", work, lambda _: None))
-    with qtbot.waitSignal(window.destroyed, timeout=3000):
+    with qtbot.waitSignal(window.destroyed, timeout=20_000):
         window.deleteLater()
     assert stopped.wait(1.0)

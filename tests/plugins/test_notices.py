@@ -57,7 +57,7 @@ def test_the_list_of_what_happened_can_be_copied(qtbot: Any) -> None:
 def test_a_view_that_is_gone_is_not_called(qtbot: Any) -> None:
     log = NoticeLog()
     view = NoticeView(log)
-    with qtbot.waitSignal(view.destroyed, timeout=2000):
+    with qtbot.waitSignal(view.destroyed, timeout=20_000):
         view.deleteLater()
     log.information("Nobody sees this.")
     assert len(log.notices) == 1

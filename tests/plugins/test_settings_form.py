@@ -60,12 +60,12 @@ def test_a_typed_number_is_in_the_values_and_can_be_taken_back(qtbot: Any) -> No
     control = form.controls["percent"]
     assert isinstance(control, QDoubleSpinBox)
     control.selectAll()
-    with qtbot.waitSignal(form.edited, timeout=1000):
+    with qtbot.waitSignal(form.edited, timeout=20_000):
         QTest.keyClicks(control, "50")
         QTest.keyClick(control, Qt.Key.Key_Return)
     assert form.values()["percent"] == 50.0
     assert form.default_button.isVisible()
-    with qtbot.waitSignal(form.edited, timeout=1000):
+    with qtbot.waitSignal(form.edited, timeout=20_000):
         qtbot.mouseClick(form.default_button, Qt.MouseButton.LeftButton)
     assert form.values()["percent"] == 41.0
     assert not form.default_button.isVisible()

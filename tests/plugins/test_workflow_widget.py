@@ -58,7 +58,7 @@ def make_workflow(
         widget = WorkflowWidget(viewer)
         viewer.window.add_dock_widget(widget, area="left", add_vertical_stretch=False)
         viewer.window.resize(1280, 800)
-        qtbot.waitUntil(widget.isVisible, timeout=5000)
+        qtbot.waitUntil(widget.isVisible, timeout=20_000)
         return widget
 
     return make
@@ -213,7 +213,7 @@ def test_roles_of_a_dropped_study_are_changed_by_keyboard_and_kept_in_the_copied
     combos[pet].setFocus()
     QTest.keyClick(combos[pet], Qt.Key.Key_End)
     QTest.keyClick(combos[pet], Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: reading.roles[pet] == Role.UNUSED, timeout=2000)
+    qtbot.waitUntil(lambda: reading.roles[pet] == Role.UNUSED, timeout=20_000)
     assert child(workflow, QLineEdit, "study_path").text() == ""
     press_step(qtbot, workflow, Step.REPORT)
     copy = child(workflow, QPushButton, "copy_command")

@@ -39,7 +39,7 @@ def make_workspace(make_napari_viewer: Callable[..., Any], qtbot: Any) -> Callab
         viewer = make_napari_viewer(show=True)
         viewer.window.resize(width, height)
         workspace = open_workspace(viewer)
-        qtbot.waitUntil(workspace.workflow.isVisible, timeout=5000)
+        qtbot.waitUntil(workspace.workflow.isVisible, timeout=20_000)
         return workspace
 
     return make
@@ -147,7 +147,7 @@ def test_every_step_fits_its_dock_and_shows_no_identity(
             section = workflow.sections[step]
             with contextlib.suppress(TimeoutError):
                 # The scroll bar comes and goes once before the step has its place.
-                qtbot.waitUntil(lambda s=section: not _sticking_out(workflow, s), timeout=5000)
+                qtbot.waitUntil(lambda s=section: not _sticking_out(workflow, s), timeout=20_000)
             assert _sticking_out(workflow, section) == []
             keep_picture(workflow, f"workspace_{width}_{number}_{step.value}")
     workspace.show_dock("inspector")
