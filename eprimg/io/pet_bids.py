@@ -25,6 +25,7 @@ from eprimg.errors import (
 )
 from eprimg.io._pet_bids_body import side_car_body, side_car_number
 from eprimg.io.nuclides import Nuclide, nuclide_by_name
+from eprimg.io.pet_bounds import check_bounds
 from eprimg.io.pet_entered import EnteredFacts, read_entered
 from eprimg.io.pet_facts import spect_finding
 from eprimg.io.pet_injection import LONG_LIVED_S
@@ -105,6 +106,8 @@ def bids_acquisition(
     if named is not None and not named.positron:
         findings.append(spect_finding(named, nuclide.where))
     weight, height, sex = side_car_body(car, path, known, faults)
+    beta = half_life if named is None or named.positron else None
+    check_bounds(findings, faults, dose_bq=dose, weight_kg=weight, half_life_s=beta)
     decayed = car.get("ImageDecayCorrected")
     if not isinstance(decayed, bool):
         _note(

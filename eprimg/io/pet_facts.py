@@ -23,7 +23,8 @@ _MBQ_BELOW, _MBQ_AT_MOST, _MBQ_AT_LEAST = 1e5, 1e4, 1.0
 _ENHANCED_PET = "1.2.840.10008.5.1.4.1.1.130"
 _MBQ_CLASSES = frozenset({_ENHANCED_PET, NM_CLASS})
 """Objects in which the dose is defined in MBq (NM: PS3.3 C.8.4.10.1.7); classic PET has Bq."""
-_GRAMS_ABOVE = 1000.0
+_GRAMS_ABOVE, _GRAMS_AT_MOST = 1e3, 1e6
+"""1000 kg is the most that is read, in kg or in g; as for an entered weight and a side-car's."""
 _CM_ABOVE = 3.0
 _HALF_LIFE_TOLERANCE = 0.02
 
@@ -329,10 +330,12 @@ def weight(
                 "the body weight is missing", code="E_SUV_WEIGHT", where=where, action=action
             )
         )
-    elif value <= 0:
+    elif value <= 0 or value > _GRAMS_AT_MOST:
         faults.append(
             InputError(
-                "the body weight is not positive",
+                "the body weight is not positive"
+                if value <= 0
+                else "the body weight is plausible neither in kg nor in g",
                 code="E_SUV_WEIGHT",
                 where=where,
                 value=value,

@@ -20,24 +20,31 @@ from eprimg.model.case import Finding, Severity
 
 __all__ = [
     "REFUSE_CHANGE",
+    "SAME_FRAME_S",
+    "WARN_CHANGE",
     "Reference",
     "acquisition_instants",
-    "check_frame_reference",
+    "counted_from",
     "reference_instant",
+    "relative_change",
     "series_offset",
 ]
 
 REFUSE_CHANGE = 0.20
 """Relative change of SUV from which a contradiction of the header is refused, not told."""
 
+WARN_CHANGE = 0.01
+"""Relative change of SUV from which a contradiction of the header is told."""
+
+SAME_FRAME_S = 2.0
+"""Seconds within which instants that a header leads to are one instant."""
+
 _COMPUTED = "AcquisitionTime and FrameReferenceTime"
 _STATED = "DecayCorrectionDateTime"
 _EARLIEST = "earliest AcquisitionTime"
 
-_CONSTANT_S = 2.0
 _SAME_INSTANT_S = 1.0
 _NEAR_S = 86_400.0
-_WARN_CHANGE = 0.01
 _ENTER_REFERENCE = "enter [injection] reference_instant in study.toml"
 
 
@@ -112,46 +119,6 @@ def acquisition_instants(header: PetHeader) -> tuple[datetime, ...]:
         )
         for s in header.slices
     )
-
-
-def check_frame_reference(
-    header: PetHeader, acquired: tuple[datetime, ...], half_life_s: float, findings: list[Finding]
-) -> None:
-    """Compare FrameReferenceDateTime of multi-frame objects with the mean time of each frame.
-
-    Parameters
-    ----------
-    header : PetHeader
-        Facts of a series that is not decay corrected.
-    acquired : tuple of datetime
-        Frame starts, one per slice.
-    half_life_s : float
-        Half-life in s.
-    findings : list of Finding
-        ``W_REFERENCE_TIME`` is appended when the two change SUV by more than 1 %.
-
-    Raises
-    ------
-    ClockError
-        ``E_SUV_TIME`` when they change it by more than 20 %.
-    """
-    where, worst = tag("FrameReferenceDateTime"), 0.0
-    for piece, start in zip(header.slices, acquired, strict=True):
-        if not piece.reference_datetime or not (piece.duration_s or 0.0) > 0:
-            continue
-        stated = parse_datetime(piece.reference_datetime, where=where, offset=series_offset(header))
-        mean_s = frame_mean_time_s(piece.duration_s or 0.0, half_life_s)
-        apart = seconds_between(start, stated, where=where) - mean_s
-        worst = max(worst, _change(apart, half_life_s))
-    if worst <= _WARN_CHANGE:
-        return
-    text = (
-        "FrameReferenceDateTime is not the mean time of its frame by FrameAcquisitionDateTime and "
-        f"FrameAcquisitionDuration; SUV would differ by {100 * worst:.1f} %"
-    )
-    if worst > REFUSE_CHANGE:
-        raise ClockError(text, code="E_SUV_TIME", where=where, action="export the series again")
-    findings.append(_warn("W_REFERENCE_TIME", where, f"{text}. The start and duration are used."))
 
 
 def reference_instant(
@@ -239,14 +206,14 @@ def reference_instant(
     confirmed = confirmed or any(
         name != rule
         and name != _EARLIEST
-        and abs(seconds_between(chosen, instant, where="reference candidates")) <= _CONSTANT_S
+        and abs(seconds_between(chosen, instant, where="reference candidates")) <= SAME_FRAME_S
         for name, instant in usable
     )
     for name, instant in usable:
-        change = _change(
+        change = relative_change(
             seconds_between(chosen, instant, where="reference candidates"), half_life_s
         )
-        if name == rule or change <= _WARN_CHANGE:
+        if name == rule or change <= WARN_CHANGE:
             continue
         # a start that two other sources contradict is only a late bed or frame, not a doubt
         settled = stated or entered is not None or (confirmed and name == _EARLIEST)
@@ -392,22 +359,17 @@ def _back_computed(
     candidates: list[tuple[str, datetime, bool]],
 ) -> str:
     """Add the instant computed back from FrameReferenceTime; say what kept it from being used."""
-    general_electric = header.manufacturer.upper().startswith("GE")
+    general_electric = _general_electric(header)
     references = [s.frame_reference_s for s in header.slices]
     if any(r is None or r < 0 for r in references) or not any(references):
         return "reference"
     if not general_electric and not all(references):
         return "reference"
-    instants = []
-    for piece, start in zip(header.slices, acquired, strict=True):
-        shift = -(piece.frame_reference_s or 0.0)
-        if not general_electric:
-            if not piece.duration_s or piece.duration_s < 0:
-                return "duration"
-            shift += frame_mean_time_s(piece.duration_s, half_life_s)
-        instants.append(start + timedelta(seconds=shift))
+    instants = counted_from(header, acquired, half_life_s)
+    if instants is None:
+        return "duration"
     spread = (max(instants) - min(instants)).total_seconds()
-    constant = spread <= _CONSTANT_S
+    constant = spread <= SAME_FRAME_S
     name = _COMPUTED
     if not constant:
         name += f" (differs by {spread:.0f} s between slices, not used)"
@@ -416,8 +378,56 @@ def _back_computed(
     return "" if constant else "spread"
 
 
-def _change(seconds: float, half_life_s: float) -> float:
-    """Relative change of SUV when the reference instant moves."""
+def _general_electric(header: PetHeader) -> bool:
+    return header.manufacturer.upper().startswith("GE")
+
+
+def counted_from(
+    header: PetHeader, acquired: tuple[datetime, ...], half_life_s: float
+) -> list[datetime] | None:
+    """Instant of every slice that FrameReferenceTime is counted from.
+
+    Parameters
+    ----------
+    header : PetHeader
+        Facts of the series.
+    acquired : tuple of datetime
+        Frame starts, one per slice.
+    half_life_s : float
+        Half-life in s.
+
+    Returns
+    -------
+    list of datetime or None
+        One per slice; None when a frame duration that is needed is missing.  GE counts to the start
+        of the frame, others to its mean time.
+    """
+    instants = []
+    for piece, start in zip(header.slices, acquired, strict=True):
+        shift = -(piece.frame_reference_s or 0.0)
+        if not _general_electric(header):
+            if not piece.duration_s or piece.duration_s < 0:
+                return None
+            shift += frame_mean_time_s(piece.duration_s, half_life_s)
+        instants.append(start + timedelta(seconds=shift))
+    return instants
+
+
+def relative_change(seconds: float, half_life_s: float) -> float:
+    """Relative change of SUV when an instant moves.
+
+    Parameters
+    ----------
+    seconds : float
+        How far, in s, either way.
+    half_life_s : float
+        Half-life in s.
+
+    Returns
+    -------
+    float
+        ``2 ** (|seconds| / half_life_s) - 1``.
+    """
     return math.expm1(math.log(2.0) * min(abs(seconds) / half_life_s, 1000.0))
 
 

@@ -10,16 +10,17 @@ from typing import TypeVar
 from eprimg.errors import EprimgError, InputError, raise_faults
 from eprimg.io import pet_facts
 from eprimg.io.clocks import shown
+from eprimg.io.pet_bounds import check_bounds
 from eprimg.io.pet_checks import header_faults
 from eprimg.io.pet_dose import cross_calibration, net_injection, require_applied
 from eprimg.io.pet_entered import EnteredFacts, read_entered
+from eprimg.io.pet_frame_times import check_frame_times
 from eprimg.io.pet_header import PetHeader, tag
 from eprimg.io.pet_injection import injection_instant
 from eprimg.io.pet_reference import (
     REFUSE_CHANGE,
     Reference,
     acquisition_instants,
-    check_frame_reference,
     reference_instant,
 )
 from eprimg.io.pet_units import stored_uptake, voxel_rule
@@ -90,6 +91,15 @@ def pet_acquisition(
     )
     sized = stored and header.suv_type in ("", "BW") and header.units != "CM2ML"
     weight = pet_facts.weight(header, known, findings, unneeded if sized else faults)
+    decays = header.modality == "PT" and header.decay_correction != "ADMIN" and not stored
+    check_bounds(
+        findings,
+        faults,
+        dose_bq=dose,
+        weight_kg=weight,
+        half_life_s=decay.half_life_s if decays else None,
+        divides=not stored,
+    )
     height = pet_facts.height(header, known, findings)
     sex = pet_facts.sex(header, known)
     rule = voxel_rule(header, weight, height, sex, faults)
@@ -217,7 +227,7 @@ def _timed(
             findings.extend(reference.findings)
     if kind == "NONE" and acquired and not soft:
         frames = acquired
-        _attempt(lambda: check_frame_reference(header, frames, half_life_s, findings), faults)
+        _attempt(lambda: check_frame_times(header, frames, half_life_s, findings), faults)
     anchor = reference.instant if reference else (min(acquired) if acquired else None)
     if anchor is None:
         return replace(acquisition, reference_rule=soft_rule if soft else "")

@@ -106,6 +106,7 @@ def _factors(f: Facts, doubt: Doubt) -> tuple[float, ...]:
     if dose < 1e5:
         doubt.note(dose < 1.0 or dose > 1e4)
         dose *= 1e6
+    need(dose <= 1e11)
     # E
     grams = 1000.0 * kilograms
     if f.decay == "ADMIN":
@@ -113,6 +114,8 @@ def _factors(f: Facts, doubt: Doubt) -> tuple[float, ...]:
         return (scale * grams / dose,) * n
     half_life = _half_life(f, doubt)
     need(all(a is not None for a in f.acquired))
+    if f.decay == "NONE":
+        _bed_times(f, half_life)
     rate = math.log(2.0) / half_life
     if f.decay == "START":
         reference = _reference(f, half_life, doubt)
@@ -132,6 +135,8 @@ def _weight(f: Facts) -> float | None:
         return None
     if f.weight < 3 and f.height is not None and f.height > 3:
         return None  # swapped
+    if f.weight > 1e6:
+        return None  # no kg, no g
     return f.weight / 1000.0 if f.weight > 1000 else f.weight
 
 
@@ -164,7 +169,7 @@ def _half_life(f: Facts, doubt: Doubt) -> float:
     if f.half_life is None:
         need(own is not None and not f.strict)
         return own
-    need(f.half_life > 0)
+    need(0 < f.half_life <= 1e8)
     # a contradiction is only told by the table; whether a date may be guessed depends on it
     doubt.note(own is not None and abs(f.half_life / own - 1) > 1e-6)
     return f.half_life
@@ -216,6 +221,17 @@ def _back(f: Facts, half_life: float, ge: bool) -> float | None:
     if max(instants) - min(instants) > 2.0:
         return None
     return (max(instants) + min(instants)) / 2.0
+
+
+def _bed_times(f: Facts, half_life: float) -> None:
+    """Without decay correction the two clocks of the slices must not be a fifth of SUV apart."""
+    if any(r is None or r < 0 for r in f.frt) or not any(f.frt):
+        return
+    if max(f.frt) - min(f.frt) <= 2.0 and max(f.frt) <= f.duration:
+        return  # of each frame's own start
+    # frames of one duration: their mean time drops out
+    zero = [a - r for a, r in zip(f.acquired, f.frt, strict=True)]
+    need(2.0 ** ((max(zero) - min(zero)) / half_life) <= 1.2)
 
 
 def _injected(f: Facts, anchor: float, half_life: float, doubt: Doubt) -> float:

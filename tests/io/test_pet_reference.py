@@ -7,8 +7,9 @@ import pytest
 from eprimg.errors import ClockError, MissingTagError
 from eprimg.io.pet_reference import (
     acquisition_instants,
-    check_frame_reference,
+    counted_from,
     reference_instant,
+    relative_change,
     series_offset,
 )
 from tests.io.pet_headers import f18, slices
@@ -173,16 +174,19 @@ def test_a_stated_instant_at_the_injection_is_taken_and_elsewhere_refused():
         assert "(0018,9701)" in str(caught.value)
 
 
-def test_the_instant_that_stands_for_a_frame_is_compared():
-    def told(stamp):
-        header = f18(slices=slices(reference_datetime=stamp))
-        findings = []
-        check_frame_reference(header, acquisition_instants(header), HALF_LIFE_S, findings)
-        return [f.code for f in findings]
+def test_the_instant_that_frame_reference_time_is_counted_from():
+    pieces = beds(("103000", "103500"), (60.0, 360.0))
+    general = f18(manufacturer="GE MEDICAL SYSTEMS", slices=pieces)
+    at = datetime(2024, 1, 4, 10, 29)
+    acquired = acquisition_instants(general)
+    assert counted_from(general, acquired, HALF_LIFE_S) == [at, at]
+    other = counted_from(f18(slices=pieces), acquired, HALF_LIFE_S)
+    assert [(o - at).total_seconds() for o in other] == pytest.approx([mean_time_s(300.0)] * 2)
+    without = f18(slices=beds(("103000", "103500"), (60.0, 360.0), None))
+    assert counted_from(without, acquired, HALF_LIFE_S) is None
 
-    # the mean time of 300 s is 149 s after 10:30
-    assert told("20240104103229") == []
-    assert told("") == []
-    assert told("20240104103500") == ["W_REFERENCE_TIME"]
-    with pytest.raises(ClockError, match="FrameReferenceDateTime"):
-        told("20240104113229")
+
+def test_the_change_of_suv_by_a_moved_instant():
+    assert relative_change(HALF_LIFE_S, HALF_LIFE_S) == pytest.approx(1.0)
+    assert relative_change(-HALF_LIFE_S / 2, HALF_LIFE_S) == pytest.approx(math.sqrt(2) - 1)
+    assert math.isfinite(relative_change(1e300, 1e-5))
