@@ -295,6 +295,13 @@ class KineticsConfig:
     blood_samples: str = setting(
         "", "CSV file of blood samples; without one the blood-pool region gives the input"
     )
+    pet_over_well_counter: float = setting(
+        1.0,
+        "cross-calibration of the blood samples: what the scanner reads over what the well counter "
+        "reads, for one sample; 1: not stated",
+        low=0.5,
+        high=2.0,
+    )
     input_model: str = setting(
         "monoexponential",
         "curve through the blood values",

@@ -149,7 +149,7 @@ def _advance(stage: str, case: Case, asked: _Asked, progress: Callable[[str, flo
             ids=asked.ids,
             relaxivity=load_relaxivity(config.iron),
             recovery=load_recovery_table(t) if (t := config.partial_volume.recovery_table) else (),
-            plasma=load_plasma(config.kinetics.blood_samples, case.study),
+            plasma=load_plasma(config.kinetics, case.study),
             eligibility=load_eligibility(config.eligibility),
             progress=progress,
         )

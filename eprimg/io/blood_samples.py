@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +13,9 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from eprimg.config import KineticsConfig
 from eprimg.errors import EprimgError, InputError, raise_faults
+from eprimg.io.csv_line import csv_cells
 from eprimg.kernels.kinetic_input import decay_corrected_to_injection
 from eprimg.model.acquisition import PETAcquisition, seconds_between
 from eprimg.model.plasma import PlasmaInput
@@ -45,6 +45,10 @@ _DENSITY: Final = "density_g_per_ml"
 _DENSITY_RANGE: Final = (0.9, 1.2)
 _FACTOR_RANGE: Final = (0.5, 2.0)
 """House rules: a density or a ratio of two calibrated instruments outside of these is a mistake."""
+
+_MOST_HALF_LIVES, _LONGEST_S = 20.0, 30.0 * 86400.0
+"""House rules: after 20 half-lives a millionth of the activity is left, which no well counter finds
+in blood; a sample later than that, or than 30 days, has its time in another unit or date."""
 
 _KNOWN: Final = (
     *_TIMES,
@@ -95,6 +99,14 @@ class _Table:
     def fault(self, message: str, *, line: int | None = None, value: object = None) -> None:
         where = self.name if line is None else f"{self.name}, line {line}"
         self.faults.append(_fault(message, where, value))
+
+    def cells(self, line: int, text: str) -> list[str]:
+        """Split a line; note the fault and return nothing when that cannot be done."""
+        try:
+            return [cell.strip() for cell in csv_cells(text)]
+        except ValueError as error:
+            self.fault(str(error), line=line, value=text)
+            return []
 
     def number(self, line: int, cells: Mapping[str, str], column: str) -> float:
         """Read a finite number, or note the fault."""
@@ -155,7 +167,7 @@ def read_blood_samples(
     InputError
         ``E_BLOOD_SAMPLES``, all faults of the file at once: a column that is unknown or there
         twice, a statement that is missing or contradicts an argument, a number that cannot be used,
-        samples of the same time.
+        samples of the same time, a sample later than 20 half-lives or 30 days.
 
     Notes
     -----
@@ -192,7 +204,7 @@ def read_blood_samples(
     sd = None
     if f"sd_{unit}" in table.columns:
         sd = np.array([table.number(n, c, f"sd_{unit}") for n, c in table.rows])
-    _check_numbers(table, times, activity, sd)
+    _check_numbers(table, times, activity, sd, min(_MOST_HALF_LIVES * half_life_s, _LONGEST_S))
     raise_faults(faults)
     order = np.argsort(times)
     times, activity, scale = times[order], activity[order] * scale[order], scale[order]
@@ -227,15 +239,18 @@ def _table(path: Path) -> _Table:
     faults: list[EprimgError] = []
     if not kept:
         raise _fault("the file has no header line", path.name, None)
-    columns = [c.strip() for c in next(csv.reader(io.StringIO(kept[0][1])))]
-    table = _Table(path.name, columns, [], faults)
+    table = _Table(path.name, [], [], faults)
+    columns = table.columns = table.cells(*kept[0])
+    raise_faults(faults)
     for column in dict.fromkeys(columns):
         if column not in _KNOWN:
             table.fault(f"there is no column {column!r}; known are {', '.join(_KNOWN)}")
         elif columns.count(column) > 1:
             table.fault(f"the column {column!r} is there twice")
     for number, line in kept[1:]:
-        cells = [c.strip() for c in next(csv.reader(io.StringIO(line)))]
+        cells = table.cells(number, line)
+        if not cells:
+            continue
         if len(cells) != len(columns):
             table.fault(f"{len(cells)} cells, but {len(columns)} columns", line=number)
             continue
@@ -246,13 +261,14 @@ def _table(path: Path) -> _Table:
     return table
 
 
-def load_plasma(path: Path | str, study: Study) -> PlasmaInput | None:
+def load_plasma(config: KineticsConfig, study: Study) -> PlasmaInput | None:
     """Read blood samples with what the PET series of a study says of nuclide and injection.
 
     Parameters
     ----------
-    path : Path
-        CSV file; it states specimen and decay correction itself.  Empty: there are no samples.
+    config : KineticsConfig
+        ``blood_samples``, a CSV file that states specimen and decay correction itself (empty: there
+        are no samples), and ``pet_over_well_counter`` (1: not stated).
     study : Study
         What was read.
 
@@ -266,7 +282,7 @@ def load_plasma(path: Path | str, study: Study) -> PlasmaInput | None:
     InputError
         ``E_BLOOD_SAMPLES``, also when the study has no PET or its half-life is not known.
     """
-    if not path:
+    if not (path := config.blood_samples):
         return None
     pet = study.find(Role.PET)
     facts = pet.acquisition if pet is not None else None
@@ -274,10 +290,14 @@ def load_plasma(path: Path | str, study: Study) -> PlasmaInput | None:
     if half_life is None or not isinstance(facts, PETAcquisition):
         raise _fault("the study has no PET series of a known half-life", Path(path).name, None)
     instant = facts.injection.instant.value
-    read = read_blood_samples(path, half_life_s=half_life, injection_instant=instant)
+    factor = config.pet_over_well_counter if config.pet_over_well_counter != 1.0 else None
+    read = read_blood_samples(
+        path, half_life_s=half_life, injection_instant=instant, pet_over_well_counter=factor
+    )
     words = f"{read.times_s.size} samples of {read.facts['file']}"
+    words += "" if factor is None else f", scanner over well counter {factor:g} (entered)"
     values = (read.times_s, read.activity_bq_per_ml, read.sd_bq_per_ml)
-    return PlasmaInput(*values, read.specimen == "plasma", words)
+    return PlasmaInput(*values, read.specimen == "plasma", words, factor)
 
 
 def samples_hash(path: Path | str) -> str:
@@ -375,10 +395,14 @@ def _check_numbers(
     times: NDArray[np.float64],
     activity: NDArray[np.float64],
     sd: NDArray[np.float64] | None,
+    latest_s: float,
 ) -> None:
     for (line, _), t, a in zip(table.rows, times, activity, strict=True):
         if t < 0:
             table.fault("the sample is earlier than the injection", line=line, value=float(t))
+        if t > latest_s:
+            said = f"the sample is {t / 3600:.4g} h after the injection, beyond {latest_s / 3600:g}"
+            table.fault(f"{said} h: check unit and date", line=line, value=float(t))
         if a <= 0:
             table.fault("the activity is not positive", line=line, value=float(a))
     if sd is not None:

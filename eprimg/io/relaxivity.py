@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, NamedTuple
 
 from eprimg.config import IronConfig
 from eprimg.errors import ConfigError, EprimgError, InputError, raise_faults
+from eprimg.io.csv_line import csv_cells
 from eprimg.kernels.iron import IRON_G_PER_MOL, linear_curve
 from eprimg.kernels.iron_calibration import CalibrationFit, fit_calibration
 from eprimg.model.relaxivity import RelaxivityModel
@@ -192,13 +192,16 @@ def read_vials(path: Path | str) -> Vials:
         for number, line in enumerate(text.splitlines(), start=1)
         if line.strip() and not line.lstrip().startswith("#")
     ]
-    table = list(csv.reader(line for _, line in lines))
-    head = [name.strip() for name in table[0]] if table else []
-    faults: list[EprimgError] = list(_head_faults(head, path.name))
+    faults: list[EprimgError] = []
+    first = _cells(lines[0], path.name, faults) if lines else []
+    head = [name.strip() for name in first]
+    raise_faults(faults)
+    faults += _head_faults(head, path.name)
     raise_faults(faults)
     rows = []
-    for (number, _), cells in zip(lines[1:], table[1:], strict=True):
-        rows.append(_row(head, cells, f"{path.name}, line {number}", faults))
+    for line in lines[1:]:
+        if cells := _cells(line, path.name, faults):
+            rows.append(_row(head, cells, f"{path.name}, line {line[0]}", faults))
     raise_faults(faults)
     media = {str(row[_MEDIUM]) for row in rows}
     fields = {float(row[_FIELD]) for row in rows}
@@ -251,6 +254,16 @@ def _published(key: str) -> RelaxivityModel:
         citation=row["citation"],
         note=row["note"],
     )
+
+
+def _cells(line: tuple[int, str], name: str, faults: list[EprimgError]) -> list[str]:
+    """Split a numbered line; empty, and a fault more, when it cannot be split."""
+    number, text = line
+    try:
+        return csv_cells(text)
+    except ValueError as error:
+        faults.append(_fault(str(error), f"{name}, line {number}", text))
+        return []
 
 
 def _head_faults(head: list[str], where: str) -> list[InputError]:

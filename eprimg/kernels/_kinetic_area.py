@@ -13,6 +13,7 @@ from eprimg.kernels._kinetic_arrays import (
     argument,
     blocks,
     given,
+    require_whole,
     series,
     series_faults,
     too_few,
@@ -120,6 +121,8 @@ def area_under_curve(
     """
     values, times, spread, dtype = series(activity, times_s, sd)
     n = times.size
+    if tail == "monoexponential":
+        require_whole(n_tail, "n_tail")
     if n < 2 or (tail == "monoexponential" and not 2 <= n_tail <= n):
         raise too_few("an area needs two scans, and its tail two of them", n)
     if tail not in ("none", "physical", "monoexponential"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from enum import IntEnum
+from numbers import Integral
 from types import MappingProxyType
 from typing import Any
 
@@ -64,6 +65,12 @@ def require_together(name: str, first: object, other_name: str, second: object) 
     """Refuse one of two arguments that make sense together only."""
     if (first is None) != (second is None):
         raise argument("give both arguments, or none", f"{name}, {other_name}", None)
+
+
+def require_whole(value: object, where: str) -> None:
+    """Refuse what is no whole number; a truth value is none."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise argument("give a whole number", where, value)
 
 
 def broadcast(*items: ArrayLike | None) -> tuple[list[NDArray[np.float64]], np.dtype[Any]]:

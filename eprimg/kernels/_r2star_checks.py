@@ -16,6 +16,8 @@ __all__ = [
     "checked_sigma",
     "checked_signal",
     "checked_times",
+    "is_real",
+    "is_whole",
 ]
 
 _MOST_COILS = 32
@@ -25,6 +27,22 @@ _MOST_COILS = 32
 def argument_error(message: str, where: str, value: object, action: str | None) -> InputError:
     """Make the error of an argument that has no meaning; the parameters are those of the error."""
     return InputError(message, code="E_ARGUMENT", where=where, value=value, action=action)
+
+
+def is_real(value: object) -> bool:
+    """Tell whether an argument is one real number."""
+    try:
+        given = np.asarray(value)
+    except ValueError:  # nested lists of different lengths
+        return False
+    return given.ndim == 0 and given.dtype.kind in "biuf"
+
+
+def is_whole(value: Any) -> bool:
+    """Tell whether an argument is one whole number; a truth value is none."""
+    if not is_real(value) or isinstance(value, bool):
+        return False
+    return bool(np.isfinite(value) and value == int(value))
 
 
 def checked_signal(signal: ArrayLike) -> NDArray[Any]:
@@ -49,7 +67,16 @@ def checked_signal(signal: ArrayLike) -> NDArray[Any]:
 
 def checked_times(echo_times_s: ArrayLike, n_echoes: int) -> NDArray[np.float64]:
     """Return the echo times in seconds; refuse what does not rise, and milliseconds."""
-    times = np.asarray(echo_times_s, dtype=np.float64)
+    try:
+        times = np.asarray(echo_times_s, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "echo times must be a list of real numbers",
+            code="E_ECHO",
+            where="echo_times_s",
+            value=echo_times_s,
+            action="give the echo times in seconds",
+        ) from error
     fault, action = None, None
     if times.ndim != 1 or times.size != n_echoes or times.size == 0:
         fault = f"one echo time is needed for each of the {n_echoes} entries of the last axis"
@@ -118,7 +145,7 @@ def checked_sigma(
 
 def checked_coils(n_coils: int) -> int:
     """Return the number of receive channels that were added as a sum of squares."""
-    if isinstance(n_coils, bool) or n_coils != int(n_coils) or not 1 <= n_coils <= _MOST_COILS:
+    if not is_whole(n_coils) or not 1 <= n_coils <= _MOST_COILS:
         raise argument_error(
             f"the number of coils must be a whole number from 1 to {_MOST_COILS}",
             "n_coils",

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eprimg.errors import InputError
-from eprimg.kernels._kinetic_arrays import argument
+from eprimg.kernels._kinetic_arrays import argument, require_whole
 from eprimg.kernels._kinetic_fit import checked_times, fit_exponentials, positive, undetermined
-from eprimg.kernels.radioactivity import decay_factor
+from eprimg.kernels.radioactivity import decay_factor, require_near
 
 __all__ = [
     "InputFunction",
@@ -133,14 +133,16 @@ def decay_corrected_to_injection(
     Raises
     ------
     InputError
-        A time is not finite, or the half-life is not positive.
+        A time is not finite or beyond 1000 half-lives, or the half-life is not positive.
 
     Notes
     -----
     Never apply it to a PET series with DecayCorrection ADMIN, which is corrected to the injection
     already; one with START is corrected to the start of its own scan, so `times_s` is that instant.
     """
-    factor = decay_factor(np.asarray(times_s, dtype=np.float64), half_life_s)
+    times = np.asarray(times_s, dtype=np.float64)
+    require_near(float(np.max(np.abs(times), initial=0.0)), half_life_s, where="times_s")
+    factor = decay_factor(times, half_life_s)
     return np.asarray(np.asarray(activity, dtype=np.float64) / factor)
 
 
@@ -265,6 +267,7 @@ def fit_input_function(
 
     n, chi_square = times.size, math.nan
     if model == "trapezoid":
+        require_whole(n_tail, "n_tail")
         if n_tail < 2 or n < max(n_tail, 2):
             raise undetermined(f"the tail needs 2 or more samples; {n_tail} were asked of {n}", n)
         parameters, dof = plasma, 0.0 if spread is None else math.inf

@@ -29,7 +29,7 @@ from eprimg.kernels._kinetic_arrays import (
     too_few,
 )
 from eprimg.kernels._kinetic_patlak import PatlakFit, patlak
-from eprimg.kernels.radioactivity import decay_factor
+from eprimg.kernels.radioactivity import decay_factor, require_near
 
 __all__ = [
     "KINETIC_REASON_TEXT",
@@ -173,8 +173,8 @@ def retention(
     Raises
     ------
     InputError
-        Only one of two arguments that belong together, a gap that is not positive, or shapes that
-        do not fit.
+        Only one of two arguments that belong together, a gap that is not positive or longer than
+        1000 half-lives, or shapes that do not fit.
 
     Notes
     -----
@@ -194,6 +194,7 @@ def retention(
     if scan_gap_s is not None and half_life_s is not None:
         if not scan_gap_s > 0.0:
             raise argument("the late scan must come after the early one", "scan_gap_s", scan_gap_s)
+        require_near(float(scan_gap_s), half_life_s, where="scan_gap_s")
         factor = 1.0 / decay_factor(float(scan_gap_s), half_life_s)
     reason = faults((e, ell), (se, sl))
     reason[(reason == 0) & (e <= 0.0)] = KineticReason.NON_POSITIVE

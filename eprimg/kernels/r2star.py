@@ -194,9 +194,7 @@ def fit_r2star(
     times = checks.checked_times(echo_times_s, stack.shape[-1])
     chosen = checks.checked_mask(mask, stack.shape[:-1])
     _check_method(method, times)
-    if threads is not None and (
-        isinstance(threads, bool) or threads != int(threads) or threads < 1
-    ):
+    if threads is not None and not (checks.is_whole(threads) and threads >= 1):
         raise checks.argument_error(
             "the number of threads must be at least 1", "threads", threads, None
         )
@@ -337,10 +335,10 @@ def _checked_noise(
     coils = checks.checked_coils(settings.n_coils)
     for name in ("truncate_sigmas", "low_signal_sigmas"):
         value = getattr(settings, name)
-        if not (np.isfinite(value) and value >= 0.0):
+        if not (checks.is_real(value) and np.isfinite(value) and value >= 0.0):
             raise checks.argument_error("a multiple of the noise is 0 or more", name, value, None)
     kept = settings.min_echoes
-    if isinstance(kept, bool) or kept != int(kept) or kept < 2:
+    if not checks.is_whole(kept) or kept < 2:
         raise checks.argument_error(
             "a decay rate needs two echoes or more", "min_echoes", kept, None
         )

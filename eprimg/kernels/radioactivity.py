@@ -22,6 +22,7 @@ __all__ = [
     "decayed_dose_bq",
     "frame_mean_time_s",
     "reference_scale",
+    "require_near",
 ]
 
 _T = TypeVar("_T", float, NDArray[np.float32], NDArray[np.float64], NDArray[np.floating])
@@ -251,7 +252,7 @@ def reference_scale(
     if decay_correction == "ADMIN":
         return ReferenceScale(_positive_dose_bq(dose_bq), ())
     if decay_correction == "START":
-        _require_near(elapsed_s, half_life_s)
+        require_near(elapsed_s, half_life_s)
         return ReferenceScale(decayed_dose_bq(dose_bq, elapsed_s, half_life_s), ())
     if decay_correction != "NONE":
         raise InputError(
@@ -273,9 +274,37 @@ def reference_scale(
     factors = []
     for start_s, duration_s in frame_times_s:
         since_injection_s = elapsed_s + start_s + frame_mean_time_s(duration_s, half_life_s)
-        _require_near(since_injection_s, half_life_s)
+        require_near(since_injection_s, half_life_s)
         factors.append(1.0 / decay_factor(since_injection_s, half_life_s))
     return ReferenceScale(_positive_dose_bq(dose_bq), tuple(factors))
+
+
+def require_near(elapsed_s: float, half_life_s: float, *, where: str = "elapsed_s") -> None:
+    """Refuse a time over which the activity leaves the range of numbers.
+
+    Parameters
+    ----------
+    elapsed_s : float
+        Time in s, of either sign.
+    half_life_s : float
+        Half-life in s, finite and positive.
+    where : str, optional
+        Name of the argument, for the message.
+
+    Raises
+    ------
+    InputError
+        The time is not finite or longer than 1000 half-lives, or the half-life is not positive.
+    """
+    exponent = abs(elapsed_s) * decay_constant_per_s(half_life_s)
+    if not exponent <= _MOST_HALF_LIVES * math.log(2.0):
+        raise InputError(
+            f"The elapsed time must be finite and at most {_MOST_HALF_LIVES:g} half-lives.",
+            code="E_ARGUMENT",
+            where=where,
+            value=elapsed_s,
+            action="Give both instants with their dates, and the half-life in seconds.",
+        )
 
 
 def _positive_dose_bq(dose_bq: float) -> float:
@@ -290,16 +319,3 @@ def _positive_dose_bq(dose_bq: float) -> float:
             action="Give the administered activity in Bq.",
         )
     return dose
-
-
-def _require_near(elapsed_s: float, half_life_s: float) -> None:
-    """Refuse a time over which the activity leaves the range of numbers."""
-    exponent = abs(elapsed_s) * decay_constant_per_s(half_life_s)
-    if not exponent <= _MOST_HALF_LIVES * math.log(2.0):
-        raise InputError(
-            f"The elapsed time must be finite and at most {_MOST_HALF_LIVES:g} half-lives.",
-            code="E_ARGUMENT",
-            where="elapsed_s",
-            value=elapsed_s,
-            action="Give both instants with their dates, and the half-life in seconds.",
-        )

@@ -28,6 +28,8 @@ class PlasmaInput:
         Plasma was counted, not whole blood.
     words : str
         Where the samples come from.
+    pet_over_well_counter : float or None
+        Cross-calibration that was entered, and is in the activities; None when none was stated.
     """
 
     times_s: npt.NDArray[np.float64]
@@ -35,6 +37,7 @@ class PlasmaInput:
     sd_bq_per_ml: npt.NDArray[np.float64] | None
     is_plasma: bool
     words: str
+    pet_over_well_counter: float | None = None
 
     def __post_init__(self) -> None:
         """Check that every sample has a time, an activity and, if any has, a deviation."""

@@ -1,4 +1,4 @@
-"""Blood samples against the blood pool of the PET series: two ways to the same concentration."""
+"""Blood samples against the PET series: the same concentration, and the same calibration."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from eprimg.errors import InputError
+from eprimg.model.acquisition import PETAcquisition
 from eprimg.model.case import Finding, Severity
+from eprimg.model.plasma import PlasmaInput
+from eprimg.model.study import Role, Study
 
-__all__ = ["BloodComparison", "compare_blood"]
+__all__ = ["BloodComparison", "blood_calibration", "compare_blood"]
 
 _LIMIT_PERCENT = 20.0
 """House rule, not published.  Image blood pools of 89Zr repeat within 40 % at day 6 (Jauw et al.,
 Mol Imaging Biol 2018, doi:10.1007/s11307-018-1200-4): a difference alone does not say who is
 right."""
+
+_FAR_CALIBRATION = 0.1
+"""House rule, the one of scanner and dose calibrator: further apart is told as doubtful."""
+
+_SETTING = "kinetics.pet_over_well_counter"
 
 
 class BloodComparison(NamedTuple):
@@ -117,6 +125,56 @@ def compare_blood(
         )
         findings.append(_finding(time, said, doubtful=abs(apart) > limit_percent))
     return tuple(found), tuple(findings)
+
+
+def blood_calibration(study: Study, plasma: PlasmaInput | None) -> tuple[Finding, ...]:
+    """Say how blood samples and uptake are brought to one calibration.
+
+    Parameters
+    ----------
+    study : Study
+        What was read; its PET may hold a cross-calibration with the dose calibrator.
+    plasma : PlasmaInput or None
+        Blood samples of the run.
+
+    Returns
+    -------
+    tuple of Finding
+        Empty without samples, or with fewer than two dated PET sessions, which make no use of them.
+        ``I_WELL_COUNTER`` for an entered cross-calibration, ``W_CROSS_CALIBRATION`` when it is more
+        than a tenth from 1; ``W_WELL_COUNTER`` when the dose has one and the samples have none.
+
+    Notes
+    -----
+    With scanner over dose calibrator k and scanner over well counter w, uptake is
+    ``C_scanner / (k D)`` and blood ``w C_counter / (k D)``.  Where the well counter reads what the
+    dose calibrator reads, w is k: left out, blood is k times too low and the net influx, which is
+    uptake over blood, k times too high.  Where it reads what the scanner reads, w is 1.
+    """
+    pets = study.find_all(Role.PET)
+    if plasma is None or sum(study.hours_after_dose(s) is not None for s in pets) < 2:
+        return ()
+    factor = plasma.pet_over_well_counter
+    if factor is not None:
+        far = abs(factor - 1.0) > _FAR_CALIBRATION
+        text = f"Every blood sample was multiplied by {factor:g}, the entered cross-calibration "
+        text += "(what the scanner reads over what the well counter reads)"
+        text += f": the two are {100 * (factor - 1.0):+.0f} % apart." if far else "."
+        if far:
+            return (Finding("W_CROSS_CALIBRATION", Severity.WARNING, _SETTING, text),)
+        return (Finding("I_WELL_COUNTER", Severity.INFO, _SETTING, text),)
+    first = study.find(Role.PET)
+    facts = first.acquisition if first is not None else None
+    dose = facts.pet_over_dose_calibrator.value if isinstance(facts, PETAcquisition) else None
+    if dose is None or dose == 1.0:
+        return ()
+    text = (
+        f"Uptake was divided by {dose:g}, the entered cross-calibration of scanner and dose "
+        "calibrator, and no cross-calibration of the blood samples is stated. If the well counter "
+        f"reads what the dose calibrator reads, the net influx is off by {100 * (dose - 1.0):+.1f} "
+        "%; if it reads what the scanner reads, it is right."
+    )
+    return (Finding("W_WELL_COUNTER", Severity.WARNING, _SETTING, text),)
 
 
 def _finding(time_s: float, said: str, *, doubtful: bool = False) -> Finding:

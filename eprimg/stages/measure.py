@@ -29,6 +29,7 @@ from eprimg.stages.affected import DENOMINATORS, affected_regions
 from eprimg.stages.blood_fraction import measure_blood_fraction
 from eprimg.stages.blood_volume import correct_blood_volume
 from eprimg.stages.carry import fingerprints, reference_series
+from eprimg.stages.compare_blood import blood_calibration
 from eprimg.stages.coverage import Drawn, add_coverage_notes, measure_coverage
 from eprimg.stages.eligibility import (
     apply_eligibility,
@@ -274,7 +275,7 @@ def measure(
         )
     )
     judged = replace(judged, settings=_with_methods(judged, native_sets))
-    findings = [*findings, *eligibility_findings(judged)]
+    findings = [*findings, *eligibility_findings(judged), *blood_calibration(study, plasma)]
     findings = [*findings, *spread_findings(judged), *iron_findings(study, relaxivity)]
     tell("net influx of every voxel", 0.95)
     influx = influx_maps(study, registered, judged, config, plasma=plasma)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from eprimg.config import Config
-from eprimg.errors import EprimgError
+from eprimg.config import Config, KineticsConfig
+from eprimg.errors import ConfigError, EprimgError
 from eprimg.io.blood_samples import load_plasma, read_blood_samples, samples_hash
 from eprimg.kernels.kinetic_input import evaluate_input_function, fit_input_function
 from eprimg.model.study import Study
@@ -140,6 +140,11 @@ GOOD = {"decay_corrected_to": "injection", "specimen": "whole_blood"}
             "well",
         ),
         ("hours_since_injection,activity_bq_per_ml\n", GOOD, "no sample"),
+        (PLAIN + '1,10,injection,"plasma\n', {}, "quotation mark is not closed"),
+        ('"' + PLAIN + "1,10,injection,plasma\n", {}, "quotation mark is not closed"),
+        # 24 h in minutes, read as hours: 60 d
+        ("hours_since_injection,activity_bq_per_ml\n1440,5\n", GOOD, "1440 h after the injection"),
+        ("hours_since_injection,activity_bq_per_ml\n2.4e7,5\n", GOOD, "check unit and date"),
         ("# nothing\n", GOOD, "no header"),
     ],
 )
@@ -167,12 +172,45 @@ def test_samples_of_a_study_take_its_nuclide(tmp_path):
         "seconds_since_injection,activity_bq_per_ml,decay_corrected_to,specimen\n"
         f"{ZR_S},1000,sample,plasma\n",
     )
-    found = load_plasma(path, study)
+    found = load_plasma(KineticsConfig(blood_samples=str(path)), study)
     np.testing.assert_allclose(found.activity_bq_per_ml, [2000.0])
     assert (found.is_plasma, found.words) == (True, "1 samples of blood.csv")
-    assert load_plasma("", study) is None
+    assert found.pet_over_well_counter is None
+    assert load_plasma(KineticsConfig(), study) is None
     with pytest.raises(EprimgError, match="no PET series of a known half-life") as caught:
-        load_plasma(path, Study("P", study.timepoints[:1]))
+        load_plasma(KineticsConfig(blood_samples=str(path)), Study("P", study.timepoints[:1]))
+    assert caught.value.code == "E_BLOOD_SAMPLES"
+
+
+def test_the_setting_of_the_well_counter_reaches_the_samples(tmp_path):
+    """The scanner reads 1.1 of the well counter: 1000 +- 10 become 1100 +- 11 Bq/mL."""
+    path = write(
+        tmp_path,
+        "hours_since_injection,activity_bq_per_ml,sd_bq_per_ml,decay_corrected_to,specimen\n"
+        "1,1000,10,injection,plasma\n",
+    )
+    settings = [f"kinetics.blood_samples={path}", "kinetics.pet_over_well_counter=1.1"]
+    config = Config().with_assignments(settings).kinetics
+    found = load_plasma(config, tiny_case.study())
+    np.testing.assert_allclose(found.activity_bq_per_ml, [1100.0], rtol=1e-12)
+    np.testing.assert_allclose(found.sd_bq_per_ml, [11.0], rtol=1e-12)
+    assert found.pet_over_well_counter == 1.1
+    assert found.words == "1 samples of blood.csv, scanner over well counter 1.1 (entered)"
+    for wrong in (0.49, 2.01):
+        with pytest.raises(ConfigError, match="pet_over_well_counter"):
+            Config().with_assignments([f"kinetics.pet_over_well_counter={wrong}"])
+
+
+@pytest.mark.parametrize("half_life_s", [76.4, 6586.2, ZR_S])  # 82Rb, 18F, 89Zr
+def test_samples_are_read_until_no_counter_finds_them(tmp_path, half_life_s):
+    """20 half-lives leave 2^-20, a millionth; 30 days are the house's limit for long ones."""
+    latest = min(20.0 * half_life_s, 30.0 * 86400.0)
+    head = "seconds_since_injection,activity_bq_per_ml\n"
+    options = {"half_life_s": half_life_s, "decay_corrected_to": "sample", "specimen": "plasma"}
+    found = read_blood_samples(write(tmp_path, f"{head}{latest * 0.999},5\n"), **options)
+    assert found.activity_bq_per_ml[0] == pytest.approx(5.0 * 2.0 ** (0.999 * latest / half_life_s))
+    with pytest.raises(EprimgError, match="after the injection, beyond") as caught:
+        read_blood_samples(write(tmp_path, f"{head}{latest * 1.001},5\n"), **options)
     assert caught.value.code == "E_BLOOD_SAMPLES"
 
 

@@ -128,6 +128,29 @@ def test_all_faults_of_a_table_name_their_lines(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("row", "broken", "line"),
+    [
+        ('1,67.8,3,"agar, 1 %"', '"1,67.8,3,agar', 5),
+        ('67.8,3,"agar, 1 %"', '67.8,3,"agar, 1 %', 5),
+        ('124.2,3,"agar, 1 %"', '124.2,3,"agar', 6),
+        ("iron_mmol_per_l,", '"iron_mmol_per_l,', 2),
+    ],
+)
+def test_an_open_quotation_mark_names_its_own_line(tmp_path, row, broken, line):
+    with pytest.raises(InputError, match="quotation mark is not closed") as caught:
+        read_vials(write(tmp_path, TABLE.replace(row, broken)))
+    assert caught.value.code == "E_IRON_CALIBRATION"
+    assert caught.value.where == f"vials.csv, line {line}"
+
+
+def test_an_open_quotation_mark_hides_no_other_fault(tmp_path):
+    text = TABLE.replace('1,67.8,3,"agar, 1 %"', '"1,67.8,3,agar').replace("124.2", "y")
+    with pytest.raises(InputError) as caught:
+        read_vials(write(tmp_path, text))
+    assert [f.where for f in caught.value.faults] == ["vials.csv, line 5", "vials.csv, line 6"]
+
+
+@pytest.mark.parametrize(
     ("config", "words"),
     [
         (IronConfig(model="plasma"), "no relaxivity model 'plasma'"),

@@ -305,6 +305,16 @@ FALLING = mono(TIMES, 80.0, RATE)
         (lambda: kernel.fit_input_function(TIMES, FALLING, plasma_over_blood_se=-1), "E_ARGUMENT"),
         (lambda: kernel.fit_input_function(TIMES, FALLING, extrapolation_factor=0.9), "E_ARGUMENT"),
         (lambda: kernel.fit_input_function(TIMES, FALLING, model="spline"), "E_ARGUMENT"),  # type: ignore[arg-type]
+        (
+            lambda: kernel.fit_input_function(TIMES, FALLING, model="trapezoid", n_tail=2.5),  # type: ignore[arg-type]
+            "E_ARGUMENT",
+        ),
+        (
+            lambda: kernel.decay_corrected_to_injection(
+                [5.0], [2.4e7 * HOUR], half_life_s=282276.0
+            ),
+            "E_ARGUMENT",
+        ),
         (lambda: kernel.fit_input_function(TIMES[:2], FALLING[:2]), "E_INPUT_FUNCTION"),
         (lambda: kernel.fit_input_function(TIMES, FALLING[::-1]), "E_INPUT_FUNCTION"),
         (lambda: kernel.fit_input_function(TIMES, np.full(7, 5.0)), "E_INPUT_FUNCTION"),

@@ -350,6 +350,10 @@ def test_coverage_of_the_blood_correction() -> None:
         (lambda: kernel.area_under_curve([1.0], [1.0]), "E_KINETICS"),
         (lambda: kernel.area_under_curve(CURVE, SCANS, tail="monoexponential", n_tail=5),
          "E_KINETICS"),
+        (lambda: kernel.area_under_curve(CURVE, SCANS, tail="monoexponential", n_tail=2.5),  # type: ignore[arg-type]
+         "E_ARGUMENT"),
+        (lambda: kernel.area_under_curve(CURVE, SCANS, tail="monoexponential", n_tail="2"),  # type: ignore[arg-type]
+         "E_ARGUMENT"),
         (lambda: kernel.area_under_curve(CURVE, SCANS, tail="physical"), "E_ARGUMENT"),
         (lambda: kernel.area_under_curve(CURVE, SCANS, tail="none", initial="x"), "E_ARGUMENT"),  # type: ignore[arg-type]
         (lambda: kernel.area_under_curve(CURVE, SCANS - 2 * HOUR), "E_ARGUMENT"),
@@ -357,6 +361,8 @@ def test_coverage_of_the_blood_correction() -> None:
         (lambda: kernel.retention(1.0, 2.0, early_se=0.1), "E_ARGUMENT"),
         (lambda: kernel.retention(1.0, 2.0, scan_gap_s=9.0), "E_ARGUMENT"),
         (lambda: kernel.retention(1.0, 2.0, scan_gap_s=-9.0, half_life_s=9.0), "E_ARGUMENT"),
+        (lambda: kernel.retention(1.0, 2.0, scan_gap_s=1e9, half_life_s=10.0), "E_ARGUMENT"),
+        (lambda: kernel.retention(1.0, 2.0, scan_gap_s=9.0, half_life_s=0.0), "E_ARGUMENT"),
         (lambda: kernel.retention(1.0, 2.0, least_early_over_se=-1.0), "E_ARGUMENT"),
         (lambda: kernel.retention(np.ones(2), np.ones(3)), "E_ARGUMENT"),
         (lambda: kernel.two_scan_permeability_index(np.ones(3), 1.0, SCANS[:3]), "E_KINETICS"),

@@ -467,6 +467,8 @@ def test_every_reason_has_words():
         ([-0.001, 0.001, 0.002], "positive"),
         ([0.001, np.nan, 0.002], "finite"),
         ([0.001, 0.002], "one echo time"),
+        (["a", "b", "c"], "real numbers"),
+        ([0.001, [0.002], 0.003], "real numbers"),
         ([[0.001, 0.002, 0.003]], "one echo time"),
     ],
 )
@@ -486,6 +488,8 @@ def test_bad_echo_times_are_refused(times, words):
         (np.ones((2, 3)), {"backend": "cuda"}),
         (np.ones((2, 3)), {"threads": 0}),
         (np.ones((2, 3)), {"threads": 1.5}),
+        (np.ones((2, 3)), {"threads": "all"}),
+        (np.ones((2, 3)), {"threads": np.inf}),
         (np.ones((2, 3)), {"mask": np.ones(3, bool)}),
         (np.ones((2, 3)), {"mask": np.ones(2)}),
     ],

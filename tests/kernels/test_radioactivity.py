@@ -16,6 +16,7 @@ from eprimg.kernels.radioactivity import (
     decayed_dose_bq,
     frame_mean_time_s,
     reference_scale,
+    require_near,
 )
 
 TRUTH = json.loads((Path(__file__).parents[1] / "truth" / "radioactivity.json").read_text())
@@ -92,12 +93,23 @@ def test_dose_decays_forwards_and_backwards() -> None:
         lambda: frame_mean_time_s(-1.0, 6586.2),
         lambda: decayed_dose_bq(0.0, 1.0, 6586.2),
         lambda: decayed_dose_bq(1e6, math.nan, 6586.2),
+        lambda: require_near(1000.1 * 60.0, 60.0),
+        lambda: require_near(-1000.1 * 60.0, 60.0),
+        lambda: require_near(math.nan, 60.0),
+        lambda: require_near(1.0, 0.0),
     ],
 )
 def test_bad_arguments_are_refused(call: object) -> None:
     with pytest.raises(InputError) as caught:
         call()  # type: ignore[operator]
     assert caught.value.code == "E_ARGUMENT"
+
+
+def test_a_thousand_half_lives_are_near_and_the_argument_is_named() -> None:
+    require_near(60_000.0, 60.0)  # 2^1000 = 1.07e301 is a number
+    with pytest.raises(InputError) as caught:
+        require_near(1e9, 60.0, where="scan_gap_s")
+    assert caught.value.where == "scan_gap_s"
 
 
 def test_start_decays_the_dose_and_leaves_the_activity() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 
 from eprimg.errors import InputError
-from eprimg.stages.compare_blood import compare_blood
+from eprimg.model.plasma import PlasmaInput
+from eprimg.model.study import Study, Timepoint
+from eprimg.stages.compare_blood import blood_calibration, compare_blood
 
 TIMES = np.array([1.0, 10.0, 30.0]) * 3600.0
 
@@ -60,3 +64,41 @@ def test_bad_arguments_are_refused(arguments, options):
     with pytest.raises(InputError) as caught:
         compare_blood(*arguments, **options)
     assert caught.value.code == "E_ARGUMENT"
+
+
+def two_days(scene, factor=None):
+    points = []
+    for key, hours in (("pet_2", 24.0), ("pet", 144.0)):
+        facts = scene.pet_acquisition(
+            hours_after_injection=hours, pet_over_dose_calibrator=scene.known(factor)
+        )
+        series = replace(scene.pet_series(key, facts), key=key)
+        points.append(Timepoint(key, scene.injected + timedelta(hours=hours), (series,)))
+    return Study("case-1", tuple(points))
+
+
+@pytest.mark.parametrize(
+    ("of_dose", "of_samples", "code", "words"),
+    [
+        (None, None, None, ""),
+        (1.0, None, None, ""),
+        (None, 1.05, "I_WELL_COUNTER", "multiplied by 1.05"),
+        (1.1, 1.05, "I_WELL_COUNTER", "multiplied by 1.05"),
+        (None, 1.2, "W_CROSS_CALIBRATION", "+20 % apart"),
+        (None, 0.8, "W_CROSS_CALIBRATION", "-20 % apart"),
+        (1.1, None, "W_WELL_COUNTER", "off by +10.0 %"),
+        (0.95, None, "W_WELL_COUNTER", "off by -5.0 %"),
+    ],
+)
+def test_calibration_of_samples_is_told(scene, of_dose, of_samples, code, words):
+    samples = PlasmaInput(TIMES, blood(TIMES), None, True, "3 samples", of_samples)
+    found = blood_calibration(two_days(scene, of_dose), samples)
+    assert codes(found) == ([code] if code else [])
+    assert all(words in f.text and f.where == "kinetics.pet_over_well_counter" for f in found)
+
+
+def test_samples_that_are_not_used_are_not_told(scene):
+    samples = PlasmaInput(TIMES, blood(TIMES), None, True, "3 samples", 1.2)
+    assert blood_calibration(two_days(scene, 1.1), None) == ()
+    lone = Study("case-1", two_days(scene, 1.1).timepoints[1:])
+    assert blood_calibration(lone, samples) == ()

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
+from eprimg.config import KineticsConfig
+from eprimg.io.blood_samples import load_plasma
 from eprimg.model.plasma import PlasmaInput
 from eprimg.model.study import Study, Timepoint
 from eprimg.stages.influx_maps import INFLUX_KEYS, influx_maps
@@ -218,3 +220,47 @@ def test_one_session_gives_no_map_and_no_word(scene):
     study = scene.study(scene.pet_series("pet"))
     found = influx_maps(study, {}, scene.region_set("pet"), scene.config)
     assert (found.value, found.findings) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("counter", "stated", "ratio", "code"),
+    [
+        (1.0, 1.08, 1.0, "I_WELL_COUNTER"),
+        # Uptake and blood are both divided by k D, but the samples never had the k: the influx
+        # is k times too high, and said to be doubtful.
+        (1.0, 1.0, 1.08, "W_WELL_COUNTER"),
+        (1.08, 1.0, 1.0, "W_WELL_COUNTER"),
+        (1.05, 1.08 / 1.05, 1.0, "I_WELL_COUNTER"),
+    ],
+)
+def test_scanner_and_well_counter_of_another_calibration(
+    scene, sessions, tmp_path, counter, stated, ratio, code
+):
+    """The dose calibrator is right, the scanner reads k = 1.08 of it, the counter c of it.
+
+    Uptake is ``k A / (k D)``, blood ``w c B / (k D)`` with w = `stated`, right for ``w = k / c``.
+    Net influx is uptake over blood (Patlak), so `ratio` is ``k / (w c)``.
+    """
+    points = []
+    for point in sessions.timepoints:
+        series = point.series[0]
+        facts = replace(series.acquisition, pet_over_dose_calibrator=scene.known(1.08))
+        values = (1.08 * series.pixels.data).astype(np.float32)
+        read = replace(scene.pet_series("pet", facts, values), key=series.key)
+        points.append(replace(point, series=(read,)))
+    study = Study("case-1", tuple(points))
+    hours = np.array([1.0, 12.0, 24.0, 48.0, 96.0, 150.0])
+    counted = counter * blood_at(hours) * scene.dose_bq / 1e5
+    rows = "".join(f"{h},{a:.12g}\n" for h, a in zip(hours, counted, strict=True))
+    rows = rows.replace("\n", ",injection,plasma\n")
+    file = tmp_path / "blood.csv"
+    file.write_text(f"hours_since_injection,activity_bq_per_ml,decay_corrected_to,specimen\n{rows}")
+    config = KineticsConfig(blood_samples=str(file), pet_over_well_counter=stated)
+    result = measured(scene, study, plasma=load_plasma(config, study))
+    lesion = number(result, "lesion", "patlak_ki", ALL)
+    assert lesion.value == pytest.approx(ratio * KI["lesion"], rel=1e-4)
+    assert ("scanner over well counter" in lesion.note) == (stated != 1.0)
+    found = result.value.registered["patlak_ki"]
+    assert found.values[inner(scene, "lesion")] == pytest.approx(ratio * KI["lesion"], rel=1e-4)
+    assert ("scanner over well counter" in found.method) == (stated != 1.0)
+    assert [f.code for f in result.findings if "WELL_COUNTER" in f.code] == [code]
