@@ -19,6 +19,9 @@ __all__ = ["side_car_body", "side_car_number"]
 _SUBJECT = re.compile(r"sub-[0-9A-Za-z]+")
 _HEAVIEST_KG = 1000.0
 _LEVELS = 6
+_WEIGHT_KEYS = ("BodyWeight", "PatientWeight")
+_SAYS_NOTHING = ("", "n/a", "none", "null")
+"""BIDS writes "n/a" where a value is not known; converters write the others."""
 
 
 def side_car_number(car: Mapping[str, Any], key: str) -> float | None:
@@ -65,24 +68,17 @@ def side_car_body(
     weight_kg, height_m, sex : Known
         Weight: entered, side-car, ``participants.tsv`` with its unit stated as kg, else missing.
     """
-    table = _participant(path)
-    weight: Known[float] = Known(None, Origin.MISSING, "side-car BodyWeight, participants.tsv")
     if known.weight_kg is not None:
         weight = Known(known.weight_kg, Origin.ENTERED, "study.toml [patient] weight_kg")
     else:
-        for key in ("BodyWeight", "PatientWeight"):
-            if key in car:
-                weight = Known(side_car_number(car, key), Origin.HEADER, f"side-car {key}")
-                break
-        else:
-            if table.get("weight") is not None:
-                weight = Known(table["weight"], Origin.HEADER, "participants.tsv weight")
+        weight = _stated_weight(car, path)
         value = weight.value
         if value is None or not 0 < value <= _HEAVIEST_KG:
             faults.append(
                 MissingTagError(
                     "the body weight (kg) is missing or impossible; participants.tsv counts when "
-                    'participants.json states its "Units" as "kg"',
+                    'participants.json states its "Units" as "kg" and the rows of the subject '
+                    "agree",
                     code="E_SUV_WEIGHT",
                     where=weight.where,
                     value=value,
@@ -104,11 +100,37 @@ def side_car_body(
     return weight, height, sex
 
 
-def _participant(path: Path) -> dict[str, float]:
-    """Weight in kg of the subject, from the nearest ``participants.tsv`` that states the unit."""
+def _stated_weight(car: Mapping[str, Any], path: Path) -> Known[float]:
+    """Take the weight (kg) from the first source that states one; its value may be impossible."""
+    for key in _WEIGHT_KEYS:
+        stated = car.get(key)
+        if isinstance(stated, list) and len(stated) == 1:
+            stated = stated[0]
+        if not _says_nothing(stated):
+            return Known(side_car_number(car, key), Origin.HEADER, f"side-car {key}")
+    stated_kg = _participant_weights(path)
+    if len(stated_kg) > 1:
+        rows = " and ".join(f"{kg:g}" for kg in stated_kg)
+        return Known(None, Origin.MISSING, f"participants.tsv weight (its rows state {rows} kg)")
+    if stated_kg:
+        return Known(stated_kg[0], Origin.HEADER, "participants.tsv weight")
+    return Known(None, Origin.MISSING, "side-car BodyWeight, participants.tsv")
+
+
+def _says_nothing(stated: object) -> bool:
+    if stated is None:
+        return True
+    return isinstance(stated, str) and stated.strip().lower() in _SAYS_NOTHING
+
+
+def _participant_weights(path: Path) -> list[float]:
+    """Different weights in kg of the subject, from the nearest ``participants.tsv``.
+
+    Empty when it does not state the unit, or when a cell of the subject is no number.
+    """
     subjects = _SUBJECT.findall(path.as_posix())
     if not subjects:
-        return {}
+        return []
     for folder in list(path.resolve().parents)[:_LEVELS]:
         table = folder / "participants.tsv"
         if not table.is_file():
@@ -116,10 +138,10 @@ def _participant(path: Path) -> dict[str, float]:
         try:
             about = json.loads((folder / "participants.json").read_text(encoding="utf-8-sig"))
             rows = csv.DictReader(table.read_text("utf-8-sig").splitlines(), delimiter="\t")
-            row = next((r for r in rows if r.get("participant_id") == subjects[-1]), {})
             unit = str(about["weight"]["Units"]).strip().lower()
-            weight = float(str(row.get("weight")))
+            cells = [r.get("weight") for r in rows if r.get("participant_id") == subjects[-1]]
+            stated = [float(cell) for cell in cells if cell and not _says_nothing(cell)]
         except (OSError, ValueError, KeyError, TypeError):
-            return {}
-        return {"weight": weight} if unit in ("kg", "kilogram", "kilograms") else {}
-    return {}
+            return []
+        return sorted(set(stated)) if unit in ("kg", "kilogram", "kilograms") else []
+    return []

@@ -26,6 +26,7 @@ from eprimg.errors import (
 from eprimg.io._pet_bids_body import side_car_body, side_car_number
 from eprimg.io.nuclides import Nuclide, nuclide_by_name
 from eprimg.io.pet_bounds import check_bounds
+from eprimg.io.pet_dose import cross_calibration
 from eprimg.io.pet_entered import EnteredFacts, read_entered
 from eprimg.io.pet_facts import spect_finding
 from eprimg.io.pet_injection import LONG_LIVED_S
@@ -63,7 +64,8 @@ def bids_acquisition(
         NIfTI file; its name or folder holds the subject, and ``participants.tsv`` is looked for
         above it.
     entered : Mapping, optional
-        Facts that the user entered: dose, weight, height, sex, nuclide, half-life.
+        Facts that the user entered: dose (at the injection), weight, height, sex, nuclide,
+        half-life, cross-calibration.
     mode : {"lenient", "strict"}
         See `eprimg.config.PetConfig`.
 
@@ -170,6 +172,7 @@ def bids_acquisition(
         corrections=("ATTN", "DECY") if decayed else ("ATTN",),
         voxel_rule=f"{units}: activity concentration as stored",
         mode=mode,
+        pet_over_dose_calibrator=cross_calibration(known, findings),
     )
     findings.append(
         Finding("I_REFERENCE_TIME", Severity.INFO, "side-car", rule[0].upper() + rule[1:] + ".")
@@ -287,7 +290,7 @@ def _half_life(
 def _instants(
     car: Mapping[str, Any], known: EnteredFacts, faults: list[EprimgError]
 ) -> float | None:
-    for name in ("injection_instant", "reference_instant", "residual_bq"):
+    for name in ("injection_instant", "reference_instant", "residual_bq", "dose_instant"):
         if getattr(known, name) is not None:
             faults.append(
                 InputError(
@@ -295,7 +298,8 @@ def _instants(
                     "TimeZero and has no dates",
                     code="E_ENTERED",
                     where=f"study.toml {name}",
-                    action="put the seconds into the side-car, and give the net dose",
+                    action="put the seconds into the side-car, and give the net dose at the "
+                    "injection",
                 )
             )
     injected = side_car_number(car, "InjectionStart")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,8 @@ def read_pet_nifti(
         key=key,
         role=Role.PET,
         pixels=Volume(data, volume.grid, volume.quantity),
-        acquisition=judged.value,
+        # All slices are of the one frame; values without decay correction are corrected by slice.
+        acquisition=replace(judged.value, frame_times=judged.value.frame_times * len(data)),
         description=nifti_stem(path),
         source_hash=digest,
         study_uid=f"nifti:{digest[:16]}",

@@ -151,11 +151,12 @@ def point_keys(
     keys = {e.key: str(e.role) for e in entries}
     findings: list[Finding] = []
     for role in POINT_ROLES:
-        points = sorted((e for e in entries if e.role == role), key=_when)
-        if len(points) < 2:
+        points = [e for e in entries if e.role == role]
+        if len(points) < 2:  # a lone series needs no date, and NIfTI has none
             if str(role) in spoken.primary:
                 _named(role, points, spoken)
             continue
+        points.sort(key=_when)
         primary, why, doubt = _primary(role, points, entries, spoken, config)
         others = [p for p in points if p is not primary]
         keys |= {p.key: f"{role}_{n}" for n, p in enumerate(others, start=2)}

@@ -148,6 +148,36 @@ def test_the_weight_comes_from_the_side_car_then_the_table_then_nowhere(tmp_path
         assert caught.value.code == "E_SUV_WEIGHT"
 
 
+def test_a_side_car_that_says_nothing_leaves_the_weight_to_the_table(tmp_path):
+    path = tmp_path / "sub-01" / "pet" / "sub-01_pet.nii.gz"
+    participants(tmp_path)
+    for nothing in ("n/a", " N/A", "", ["n/a"]):
+        found = bids_acquisition(car(BodyWeight=nothing), path).value.weight_kg
+        assert (found.value, found.where) == (81.5, "participants.tsv weight")
+    other = bids_acquisition(car(BodyWeight="n/a", PatientWeight=66), path).value.weight_kg
+    assert (other.value, other.where) == (66.0, "side-car PatientWeight")
+    for wrong in ("70", 0, 70000, [60, 70]):  # it says something that cannot be: nobody guesses
+        with pytest.raises(EprimgError) as caught:
+            bids_acquisition(car(BodyWeight=wrong), path)
+        assert (caught.value.code, caught.value.where) == ("E_SUV_WEIGHT", "side-car BodyWeight")
+
+
+def test_rows_of_one_subject_have_to_agree(tmp_path):
+    path = tmp_path / "sub-01" / "pet" / "sub-01_pet.nii.gz"
+    for again in ("81.5", "81.50", "n/a"):
+        participants(tmp_path, weight=f"81.5\nsub-01\t{again}")
+        assert bids_acquisition(car(BodyWeight=None), path).value.weight_kg.value == 81.5
+    participants(tmp_path, weight="81.5\nsub-01\t70")
+    with pytest.raises(EprimgError, match="its rows state 70 and 81.5 kg") as caught:
+        bids_acquisition(car(BodyWeight=None), path)
+    assert caught.value.code == "E_SUV_WEIGHT"
+    assert bids_acquisition(car(), path).value.weight_kg.value == 70.0
+    participants(tmp_path, weight="81.5\nsub-01\tabout 80")
+    with pytest.raises(EprimgError) as caught:
+        bids_acquisition(car(BodyWeight=None), path)
+    assert caught.value.code == "E_SUV_WEIGHT"
+
+
 def test_lost_days_are_told_and_strict_mode_has_its_window(tmp_path):
     assert "W_BIDS_DATE" in codes(judged(tmp_path, InjectionStart=-1800))
     late = {"TracerRadionuclide": "Cu64", "InjectionStart": -48 * 3600}
@@ -172,6 +202,19 @@ def test_entered_facts(tmp_path):
     assert (facts.height_m.value, facts.sex.value) == (1.8, "F")
     with pytest.raises(EprimgError, match="no dates"):
         judged(tmp_path, entered={"injection_instant": "2024-01-01T10:00:00"})
+    # The instant of an assay has a date, and nothing in the side-car to compare it with.
+    assay = {"dose_mbq": 37.0, "dose_instant": "2024-01-01T08:00:00"}
+    with pytest.raises(EprimgError, match="dose_instant cannot be used") as caught:
+        judged(tmp_path, entered=assay)
+    assert caught.value.code == "E_ENTERED"
+
+
+def test_cross_calibration_divides_every_uptake(tmp_path):
+    plain = judged(tmp_path)
+    result = judged(tmp_path, entered={"pet_over_dose_calibrator": 1.1})
+    assert factor(result) == pytest.approx(factor(plain) / 1.1, rel=1e-12)
+    assert "I_ENTERED" in codes(result)
+    assert factor(plain) == pytest.approx(70000 / (74e6 * 2 ** (-DAYS * 86400 / ZR89_S)), rel=1e-9)
 
 
 def test_spect_in_activity_goes_through_the_same_door(tmp_path):

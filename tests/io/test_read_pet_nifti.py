@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -28,6 +30,18 @@ def test_a_volume_becomes_suv(tmp_path, units, scale):
     found = np.sort(maps["suvbw"].values.ravel()) / np.arange(1, 25)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     assert {"activity", "pid_per_kg"} <= set(maps)
+
+
+def test_values_without_decay_correction_become_suv_in_every_slice(tmp_path):
+    path = volume(tmp_path, ImageDecayCorrected=False, FrameTimesStart=[120], FrameDuration=[3600])
+    series = read_pet_nifti(path).value
+    made = pet_maps(series)
+    assert made.faults == []
+    # by hand: a mean over [t, t + d] is A0 e^(-l t) (1 - e^(-l d)) / (l d); SUV = A0 W / D
+    rate, start_s = math.log(2) / ZR89_S, DAYS * 86400 + 120
+    grown = rate * 3600 / -math.expm1(-rate * 3600) * math.exp(rate * start_s)
+    found = np.sort(made.maps["suvbw"].values.ravel()) / np.arange(1, 25)
+    np.testing.assert_allclose(found, grown * 70000 / 74e6, rtol=1e-6)
 
 
 def test_several_frames_and_no_side_car_are_refused(tmp_path):

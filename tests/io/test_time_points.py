@@ -51,6 +51,18 @@ def test_one_series_per_role_keeps_its_name():
     assert findings == []
 
 
+def test_a_lone_series_needs_no_date():
+    bare = [
+        entry("nii-1", Role.MR_PRE, None, modality="NIFTI"),
+        entry("nii-2", Role.MR_POST, None, modality="NIFTI"),
+        entry("nii-3", Role.PET, None, modality="NIFTI"),
+    ]
+    keys, findings = point_keys(bare, StudyFile(), SETTINGS)
+    assert (keys, findings) == ({"nii-1": "mr_pre", "nii-2": "mr_post", "nii-3": "pet"}, [])
+    named = StudyFile(primary={"mr_post": "nii-2"}, source="study.toml")
+    assert point_keys(bare, named, SETTINGS) == (keys, [])
+
+
 def test_the_session_nearest_to_a_day_after_the_agent_is_the_primary_one():
     agent = StudyFile(agent={"instant": START})
     keys, (said,) = point_keys([PRE, *posts(72.0, 1.0, 20.0)], agent, SETTINGS)
