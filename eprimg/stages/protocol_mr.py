@@ -16,6 +16,7 @@ from eprimg.model.case import Finding, Severity
 from eprimg.model.maps import QuantityMap
 from eprimg.model.study import Series
 from eprimg.model.volume import EchoStack
+from eprimg.stages.echo_scale import air_scale_findings, lone_echo, off_text, scaled_echo
 from eprimg.stages.field_gradient import rephased_sample
 
 __all__ = ["FIRST_ECHO_PRODUCT", "protocol_findings"]
@@ -82,7 +83,9 @@ class _Said(NamedTuple):
     text: str
 
 
-def protocol_findings(series: Series, r2star: QuantityMap, s0: QuantityMap) -> list[Finding]:
+def protocol_findings(
+    series: Series, r2star: QuantityMap, s0: QuantityMap, n_coils: int = 1
+) -> list[Finding]:
     """Look for what an echo train cannot measure, and for what no decay does.
 
     Parameters
@@ -92,13 +95,16 @@ def protocol_findings(series: Series, r2star: QuantityMap, s0: QuantityMap) -> l
     r2star, s0 : QuantityMap
         The fit of all voxels, with reason codes, and with the detail ``echoes_above_noise`` where
         the noise level is known.
+    n_coils : int, default 1
+        Channels that were added as a sum of squares.
 
     Returns
     -------
     list of Finding
         ``W_FEW_ECHOES``, ``W_FIRST_ECHO_LATE``, ``W_ECHO_GAP``, ``W_ECHO_SCALE``, ``W_BIPOLAR``,
-        ``W_FAT_PHASE`` or ``I_FAT_PHASE``; none without tissue (fewer than 100 voxels).  What the
-        headers say of the read-out and of filters: ``I_IMAGE_NOTE``, ``W_IMAGE_NOTE``.
+        ``W_FAT_PHASE`` or ``I_FAT_PHASE``; none without tissue (fewer than 100 voxels) but for what
+        air shows (``W_ECHO_SCALE``) and what the headers say of the read-out and of filters
+        (``I_IMAGE_NOTE``, ``W_IMAGE_NOTE``).
 
     Notes
     -----
@@ -113,8 +119,10 @@ def protocol_findings(series: Series, r2star: QuantityMap, s0: QuantityMap) -> l
     * *Scale.*  The signal of an echo over its fit is a number near 1 in every voxel.  A median over
       the tissue that is 5 % off, with the same sign in 80 % of the voxels, is no tissue: the echo
       was scaled or filtered.  Nor is a later echo that is brighter in the median of the tissue.
+      Scales that follow an exponential show in air only (`eprimg.stages.echo_scale`).
     * *Bipolar.*  The same for a pattern that alternates from echo to echo (odd echoes read out from
-      left to right, even ones from right to left), from 2 % on.
+      left to right, even ones from right to left), from 2 % on.  Where one echo alone explains it
+      better than the alternation, that echo is named (``W_ECHO_SCALE``).
     * *Fat.*  The magnitude of fat and water in one voxel waves with ``cos(2 pi turns)``, high where
       both are in phase.  This wave is fitted beside the decay (first order); a voxel counts as
       fatty above 5 % of S0 and three standard errors.  Waves of the opposite sign, which fat
@@ -124,7 +132,8 @@ def protocol_findings(series: Series, r2star: QuantityMap, s0: QuantityMap) -> l
     """
     stack = series.pixels
     assert isinstance(stack, EchoStack)
-    told = _header_notes(series)
+    in_air = air_scale_findings(stack, n_coils, series.key)
+    told = _header_notes(series) + in_air
     tissue = _tissue(stack, r2star, s0)
     if tissue is None:
         return told
@@ -153,15 +162,19 @@ def protocol_findings(series: Series, r2star: QuantityMap, s0: QuantityMap) -> l
                 "which would bias R2*",
             )
         )
+    said: dict[str, _Said] = {}
+    for each in found:
+        # One scale is told once; what air says is certain.
+        if each is not None and not (in_air and each.code == in_air[0].code):
+            said.setdefault(each.code, each)
     return told + [
         Finding(
-            each.code,
-            Severity.INFO if each.code.startswith("I_") else Severity.WARNING,
+            code,
+            Severity.INFO if code.startswith("I_") else Severity.WARNING,
             series.key,
             f"{series.key}: {each.text}.",
         )
-        for each in found
-        if each is not None
+        for code, each in said.items()
     ]
 
 
@@ -321,6 +334,11 @@ def _patterns(
         share = float(np.mean(clear & (relative > 0)) - np.mean(clear & (relative < 0)))
     bipolar = _bipolar(alternating[0], fat, turn, field)
     if bipolar is not None:
+        lone = lone_echo(signal / s0[:, None] - decay, decay, times[:n], turn)
+        if lone is not None:
+            pattern = np.eye(n)[lone]
+            factor = _amplitude(signal, s0, decay, times[:n], pattern)[0]
+            bipolar = _Said("W_ECHO_SCALE", off_text(factor, lone, times, "decay of the others"))
         found.append(bipolar)
     if fat is not None and share > _FAT_VOXELS:
         found.append(
@@ -332,7 +350,8 @@ def _patterns(
             )
         )
     if not found:
-        found.append(_scaled_echo(signal / (s0[:, None] * decay), times))
+        off = scaled_echo(signal / (s0[:, None] * decay), times, _SCALED, _MOST)
+        found.append(None if off is None else _Said("W_ECHO_SCALE", off))
     return found
 
 
@@ -375,19 +394,4 @@ def _bipolar(
         "W_BIPOLAR",
         f"odd and even echoes differ by {200 * abs(middle):.1f} % with the same sign in "
         f"{100 * agree:.0f} % of the tissue, as with a bipolar read-out: R2* is biased{also}",
-    )
-
-
-def _scaled_echo(quotient: npt.NDArray[np.float64], times: npt.NDArray[np.float64]) -> _Said | None:
-    off = np.median(quotient, axis=0) - 1.0
-    agree = np.mean(np.sign(quotient - 1.0) == np.sign(off), axis=0)
-    odd = np.flatnonzero((np.abs(off) > _SCALED) & (agree > _MOST))
-    if odd.size == 0:
-        return None
-    n = int(odd[np.argmax(np.abs(off[odd]))])
-    return _Said(
-        "W_ECHO_SCALE",
-        f"the echo at {1000 * times[n]:.3g} ms lies {100 * abs(off[n]):.0f} % "
-        f"{'above' if off[n] > 0 else 'below'} the fitted decay in {100 * agree[n]:.0f} % of the "
-        "tissue: it was scaled or filtered differently from the others",
     )

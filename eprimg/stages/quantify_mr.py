@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -28,6 +28,7 @@ from eprimg.stages.field_gradient import (
     gradient_finding,
     with_gradient,
 )
+from eprimg.stages.noise_check import tissue_noise
 from eprimg.stages.protocol_mr import protocol_findings
 
 __all__ = ["fit_like_map", "milliseconds", "r2star_maps"]
@@ -53,7 +54,8 @@ _TRUNCATE_SIGMAS = 2.5
 class _Noise:
     """Mode that is used, the noise level, and where that comes from (all in words).
 
-    `level` is the noise level itself, known also where no mode uses it.
+    `level` is the noise level itself, known also where no mode uses it; `tissue` is the scatter
+    of the tissue where that is clearly higher.
     """
 
     mode: str
@@ -63,6 +65,7 @@ class _Noise:
     origin: str = ""
     missing: str = ""
     level: float | None = None
+    tissue: float | None = None
 
 
 def milliseconds(times_s: Sequence[float]) -> str:
@@ -113,8 +116,8 @@ def r2star_maps(
         noise mode, noise level and its origin, and the echoes used.  R2, the standard error of S0
         and its covariance with R2* are not kept for every voxel: `fit_like_map` gives them for any.
     list of Finding
-        Voxels without a value, a noise level that is not known, standard errors outside their
-        calibrated range, doubts about the protocol.
+        Voxels without a value, a noise level that is not known or that the tissue contradicts,
+        standard errors outside their calibrated range, doubts about the protocol.
 
     Raises
     ------
@@ -142,6 +145,8 @@ def r2star_maps(
     correction = gradient_correction(series, field, config)
     if correction is None:
         fit = fit_r2star(signal, times, sigma=noise.sigma, progress=told, **options)
+        tissue, doubt = tissue_noise(fit, times, noise.level, noise.origin, noise.mode, series.key)
+        noise, findings = replace(noise, tissue=tissue), findings + doubt
         maps = _maps(series, phase, config, fit, noise, used)
     else:
         fit, facts = fit_rephased(
@@ -153,7 +158,7 @@ def r2star_maps(
     r2star, s0 = maps[f"r2star_{phase}"], maps[f"s0_{phase}"]
     findings += _failed_voxels(r2star, series.key)
     findings += error_range_finding(r2star.details[ERROR_RANGE], s0, noise.level, series.key)
-    findings += protocol_findings(series, r2star, s0)
+    findings += protocol_findings(series, r2star, s0, config.r2star.n_coils)
     return maps, findings
 
 
@@ -228,27 +233,23 @@ def _chosen_echoes(series: Series, times: Sequence[float], config: Config) -> tu
 def _noise(signal: npt.NDArray[Any], times: Sequence[float], config: Config) -> _Noise:
     settings = config.r2star
     if settings.sigma > 0.0:
-        if settings.noise == "none":
-            return _Noise("none", level=settings.sigma)
-        return _Noise(
-            settings.noise,
-            settings.sigma,
-            origin="entered (r2star.sigma)",
-            level=settings.sigma,
-        )
+        origin, used = "entered (r2star.sigma)", settings.noise != "none"
+        entered = settings.sigma if used else None
+        return _Noise(settings.noise, entered, origin=origin, level=settings.sigma)
     found = estimate_sigma(signal, None, settings.n_coils, echo_times_s=times)
+    place = "air" if found.method == "background" else "the scatter of the late echoes"
+    origin = f"estimated from {place}"
     if settings.noise == "none":
         # Not used by the fit; it tells where the standard errors can be trusted.
-        return _Noise("none", level=found.sigma)
+        return _Noise("none", origin=origin, level=found.sigma)
     if found.sigma is None:
         return _Noise("none", missing=found.reason)
-    place = "air" if found.method == "background" else "the scatter of the late echoes"
     return _Noise(
         settings.noise,
         found.sigma,
         found.sigma_se,
         found.n_voxels,
-        f"estimated from {place}",
+        origin,
         level=found.sigma,
     )
 
@@ -308,6 +309,8 @@ def _maps(
         }
     elif noise.missing:
         facts["sigma_missing"] = noise.missing
+    if noise.tissue is not None:
+        facts["sigma_tissue"] = noise.tissue
     if isinstance(series.acquisition, MRAcquisition):
         facts["field_strength_t"] = series.acquisition.field_strength_t.value
         facts["agent_phase"] = series.acquisition.agent_phase
@@ -336,7 +339,7 @@ def _maps(
             fit.r2star_se_per_s,
             fit.n_echoes,
             echo_times_s=times,
-            sigma=noise.level,
+            sigma=noise.level if noise.tissue is None else noise.tissue,
             method=config.r2star.method,
             noise=noise.mode,
             n_coils=config.r2star.n_coils,
