@@ -133,7 +133,7 @@ def make_psf(
 ) -> Psf:
     """Check the widths and spacings and compute the weights."""
     spacing = triple(spacing_mm, "spacing_mm")
-    fwhm = triple(np.full(3, fwhm_mm) if np.ndim(fwhm_mm) == 0 else fwhm_mm, "fwhm_mm")
+    fwhm = triple(fwhm_mm, "fwhm_mm", one=True)
     if kernel not in ("sampled", "integrated"):
         raise argument(
             "The kernel is either sampled or integrated.", "kernel", kernel, "Use integrated."
@@ -195,9 +195,16 @@ def noise_weights(fwhm_mm: Triple, spacing_mm: Triple) -> Weights | None:
     return axes[0], axes[1], axes[2]
 
 
-def triple(values: ArrayLike, name: str, *, zero: bool = False) -> Triple:
-    """Hand back three finite, positive numbers or refuse them."""
-    array = np.asarray(values, dtype=np.float64)
+def triple(values: ArrayLike, name: str, *, zero: bool = False, one: bool = False) -> Triple:
+    """Hand back three finite, positive numbers, or one for all axes, or refuse them."""
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise argument(
+            f"{name} holds something that is no number.", name, repr(values), "Give mm as numbers."
+        ) from None
+    if one and array.ndim == 0:
+        array = np.full(3, array)
     good = array.shape == (3,) and bool(np.isfinite(array).all())
     if not good or not bool(np.all(array >= 0.0 if zero else array > 0.0)):
         raise argument(

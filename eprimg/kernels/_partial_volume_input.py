@@ -53,12 +53,14 @@ def make_noise(
     """Check the noise; without a width it is as smooth as the map."""
     width = psf.fwhm_mm
     if noise_fwhm_mm is not None:
-        full = np.full(3, noise_fwhm_mm) if np.ndim(noise_fwhm_mm) == 0 else noise_fwhm_mm
-        width = triple(full, "noise_fwhm_mm", zero=True)
+        width = triple(noise_fwhm_mm, "noise_fwhm_mm", zero=True, one=True)
     weights = noise_weights(width, psf.spacing_mm)
     if voxel_sd is None:
         return Noise(None, weights)
-    sd = np.asarray(voxel_sd, dtype=np.float64)
+    try:
+        sd = np.asarray(voxel_sd, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise argument("The noise is no number.", "voxel_sd", repr(voxel_sd)) from None
     if sd.shape == image.shape:
         used = np.isfinite(image) if valid is None else np.isfinite(image) & valid
         sd = np.where(used, sd, 0.0)
@@ -73,6 +75,10 @@ def make_noise(
 
 def at_least(value: float, name: str, smallest: float) -> float:
     """Hand back a finite number that is not too small, or refuse it."""
-    if not (math.isfinite(value) and value >= smallest):
+    try:
+        good = math.isfinite(value) and value >= smallest
+    except TypeError:
+        good = False
+    if not good:
         raise argument(f"{name} must be finite and at least {smallest:g}.", name, value)
     return value

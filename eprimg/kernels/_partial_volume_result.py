@@ -108,7 +108,8 @@ class MaskErrorResult(NamedTuple):
         Corrected mean with the boundary of this one region moved in or out; NaN for backgrounds,
         for regions without a corrected value, and where nothing is left of the mask.
     mask_se : ndarray of float64, shape (n_regions,)
-        ``|eroded - dilated| / 2``.
+        ``|eroded - dilated| / 2``.  Between a higher and a lower neighbour, where the two sides
+        cancel, the same with the boundary out towards the one and in from the other, if larger.
     combined_se : ndarray of float64, shape (n_regions,)
         Root of the sum of squares of `mask_se` and the standard error from noise.
     """

@@ -388,8 +388,9 @@ def test_mask_error_on_anisotropic_voxels_and_beside_a_neighbour() -> None:
     image = 1.0 + 9.0 * blurred_sphere(one, 8.5, fwhm) + 9.0 * blurred_sphere(two, 8.5, fwhm)
     labels = np.where(one <= 8.5, 1, np.where(two <= 8.5, 2, 0)).astype(np.int32)
     found = mask_error_sensitivity(image, labels, fwhm, spacing)
-    # The closed form of a lone sphere: where the two touch, neither grows, so it is an upper bound
-    # on the loss, and the masks of voxels 3.3 mm thick are worth 10 %.
+    # The closed form of a lone sphere: where the two touch they are alike, and the boundary between
+    # them costs nothing, so it is an upper bound on the loss; the masks of voxels 3.3 mm thick are
+    # worth 10 %.
     expected = 1.0 + 9.0 * mean_within(9.5, 8.5, fwhm) / mean_within(9.5, 9.5, fwhm)
     assert np.all(found.dilated[:2] > 0.95 * expected)
     assert np.all(found.dilated[:2] < found.base.corrected[:2])
@@ -569,9 +570,9 @@ def test_every_reason_has_words() -> None:
 def test_bad_arguments_are_refused() -> None:
     image, labels = np.ones((6, 6, 6)), np.ones((6, 6, 6), dtype=np.int16)
     gtm = geometric_transfer_matrix
-    for bad in (-1.0, 0.0, math.nan, math.inf, (6.0, 6.0)):
+    for bad in (-1.0, 0.0, math.nan, math.inf, (6.0, 6.0), "a", (6.0, 6.0, "a"), ((6.0,), 6.0)):
         with pytest.raises(InputError, match="fwhm_mm"):
-            gtm(image, labels, bad, TWO)
+            gtm(image, labels, bad, TWO)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="spacing_mm"):
         gtm(image, labels, 6.0, (2.0, 2.0, 0.0))
     for kernel, width in (("sampled", 2.9), ("integrated", 1.9)):
@@ -594,13 +595,14 @@ def test_bad_arguments_are_refused() -> None:
     for masks in (np.full((6, 6, 6, 2), 0.6), np.full((6, 6, 6, 1), -0.1)):
         with pytest.raises(InputError, match="add up"):
             gtm(image, masks, 6.0, TWO)
-    for sd in (-1.0, math.nan, np.ones(3)):
+    for sd in (-1.0, math.nan, np.ones(3), "a"):
         with pytest.raises(InputError, match="noise"):
-            gtm(image, labels, 6.0, TWO, voxel_sd=sd)
+            gtm(image, labels, 6.0, TWO, voxel_sd=sd)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="noise_fwhm_mm"):
         gtm(image, labels, 6.0, TWO, noise_fwhm_mm=-2.0)
-    with pytest.raises(InputError, match="largest_condition"):
-        gtm(image, labels, 6.0, TWO, largest_condition=0.5)
+    for limit in (0.5, "a"):
+        with pytest.raises(InputError, match="largest_condition"):
+            gtm(image, labels, 6.0, TWO, largest_condition=limit)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="smallest"):
         gtm(image, labels, 6.0, TWO, minimum_diameter_fwhm=-1.0)
     with pytest.raises(InputError, match="n_iterations"):
