@@ -146,10 +146,11 @@ def segment(
             made = segment_mr(
                 data, one.grid, places, method=method, background=others, diameter_mm=diameter_mm
             )
+        rows = _with_doubt(made.rows, findings)
         facts = {"input_hash": study.input_hash, "config_hash": config.hash}
-        write_region_folder(made.lesions, made.rows, out_folder, facts=facts, overwrite=overwrite)
+        write_region_folder(made.lesions, rows, out_folder, facts=facts, overwrite=overwrite)
     show_findings((*findings, *made.findings))
-    _show(made.rows)
+    _show(rows)
     out.print(str(out_folder / "labels.nii.gz"), markup=False, soft_wrap=True)
     out.print(str(out_folder / "regions.csv"), markup=False, soft_wrap=True)
     if points and not made.lesions.regions:
@@ -181,7 +182,7 @@ def _pet(
         )
         findings += case.findings
         values = case.maps.get("suvbw") or case.maps["activity"]
-    if values.quantity.key == "activity":
+    if values.quantity.key != "suvbw":
         findings.append(
             Finding(
                 "W_SEG_ACTIVITY",
@@ -196,6 +197,14 @@ def _pet(
         findings += given.findings
         organs = given.value
     return segment_pet(values, one, config.segment, seeds=places, organs=organs)
+
+
+def _with_doubt(rows: Any, findings: list[Any]) -> list[Any]:
+    """Write beside every row that its series was taken for what nothing says that it is."""
+    if "W_SEG_MODALITY" not in [f.code for f in findings]:
+        return list(rows)
+    doubt = "nothing says whether the series is PET or MR"
+    return [{**r, "note": "; ".join(n for n in (r.get("note", ""), doubt) if n)} for r in rows]
 
 
 def _point(text: str, where: str) -> tuple[float, float, float]:

@@ -114,6 +114,7 @@ _U = {
     "ml": Unit("ml", "ml", "mL"),
     "ratio": Unit("", "1", "ratio"),
     "arbitrary": Unit("", "[arb'U]", "arbitrary"),
+    "unknown": Unit("", "[arb'U]", "not known"),
     "hu": Unit("hu", "[hnsf'U]", "HU"),
     "percent": Unit("percent", "%", "%"),
     "hz": Unit("hz", "Hz", "Hz"),
@@ -193,6 +194,12 @@ QUANTITIES: Final[dict[str, Quantity]] = {
             "activity concentration",
             _U["bq_per_ml"],
             _local("ACTIVITY", "Activity concentration"),
+        ),
+        Quantity(
+            "pet_value",
+            "PET value (unit not known)",
+            _U["unknown"],
+            _local("PETVALUE", "PET value of a file that names no unit"),
         ),
         Quantity("suvbw", "SUVbw", _U["g_per_ml"], Code("126401", "DCM", "SUVbw")),
         Quantity(

@@ -208,3 +208,43 @@ def test_percist_takes_the_liver_from_the_regions(
     expected = 1.5 * inside.mean() + 2.0 * inside.std(ddof=1)
     (row,) = [r for r in rows_of(out) if r["status"] == "candidate"]
     assert float(row["threshold"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_values_without_a_unit_have_none_in_the_table(
+    command: Command, pet_file: Path, sphere: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    done = command("segment", pet_file, "--out", out, "--seed", seed_of(sphere))
+    assert done.code == 0, done.err
+    (row,) = rows_of(out)
+    assert row["unit"] == "not known"
+    assert "nobody said in which unit" in row["note"]
+    assert "nothing says whether the series is PET or MR" in row["note"]
+    said = tmp_path / "said"
+    options = ("--seed", seed_of(sphere), "--unit", "activity")
+    assert command("segment", pet_file, "--out", said, *options).code == 0
+    (other,) = rows_of(said)
+    assert (other["unit"], other["note"]) == ("Bq/mL", "")
+    # the numbers are those of the file in both
+    assert {k: row[k] for k in row if k not in ("unit", "note")} == {
+        k: other[k] for k in other if k not in ("unit", "note")
+    }
+    fixed = command("segment", pet_file, "--out", tmp_path / "fixed", "--method", "fixed")
+    assert fixed.code != 0
+    assert "E_SEG_UNIT" in fixed.err
+
+
+def test_percist_is_refused_with_a_tracer_of_the_liver_also_without_suv(
+    command: Command, phantom: Path, copy_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    def without_weight(dataset: Any) -> None:
+        dataset.SeriesDescription = "PET AC"
+        del dataset.PatientWeight
+
+    folder = copy_of(without_weight, keep=is_pet)
+    organs = phantom / "masks" / "organs_pet.nii.gz"
+    done = command(
+        "segment", folder, "--out", tmp_path / "out", "--method", "percist", "--regions", organs
+    )
+    assert done.code != 0
+    assert "E_SEG_LIVER" in done.err

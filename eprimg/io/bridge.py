@@ -42,6 +42,8 @@ _NRRD_SPACES = {
     "las": (1.0, -1.0, 1.0),
 }
 """Spaces of NRRD and the signs that turn them into LPS."""
+_NIFTI_LENGTHS = {1: "metres", 3: "micrometres"}
+"""Codes of length that a NIfTI header may name besides 2 (millimetres) and 0 (not said)."""
 _SAME_MM = 0.1
 """Largest distance between sform and qform corners that still counts as one geometry."""
 
@@ -211,6 +213,20 @@ def grid_from_nifti(
                 where=f"pixdim of {where}",
                 value=zooms,
                 action="convert the series again",
+            )
+        )
+    length = int(header["xyzt_units"]) & 7  # the other bits are the unit of time
+    if length in _NIFTI_LENGTHS:
+        # Not scaled: tools that ignore the code write millimetres beside it.
+        faults.append(
+            GeometryError(
+                f"the header gives voxel sizes in {_NIFTI_LENGTHS[length]}, and millimetres are "
+                "read here",
+                code="E_NII_ZOOM",
+                where=f"xyzt_units of {where}",
+                value=(length, zooms),
+                action="look at the voxel sizes: when they are in millimetres, write the code 2 "
+                "(mm) into xyzt_units; when they are not, convert the series again in millimetres",
             )
         )
     raise_faults(faults)

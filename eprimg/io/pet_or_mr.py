@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from eprimg.config import Config
 from eprimg.errors import ConfigError, EprimgError, InputError, option_unused
 from eprimg.io.index import scan
 from eprimg.io.index_nifti import is_nifti
+from eprimg.io.nuclides import nuclide_by_code, nuclide_by_name
+from eprimg.io.pet_bids import ACTIVITY_UNITS
 from eprimg.io.pet_checks import ENHANCED_PET
+from eprimg.io.pet_header import header_from_datasets
 from eprimg.io.read_nifti import read_nifti_volume
 from eprimg.io.read_volume import first_volume, stacked_series
 from eprimg.io.sidecar import nifti_stem, read_side_car
 from eprimg.io.single import read_activity, read_echoes
 from eprimg.io.stack import stack_instances
+from eprimg.io.study_file import read_study_file
 from eprimg.io.study_plan import counting
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.study import Role, Series, Study, Timepoint
@@ -30,6 +36,7 @@ __all__ = ["read_pet_or_mr"]
 Progress = Callable[[str, float], None]
 
 _PET_KEYS = ("TracerName", "TracerRadionuclide", "InjectedRadioactivity")
+_PET_TAGS = ["Units", "RadiopharmaceuticalInformationSequence"]
 _MR_KEYS = ("EchoTime", "EchoTimes", "MagneticFieldStrength", "RepetitionTime")
 
 _UNIT_IS_FOR = "a PET NIfTI file without a side-car that names its unit"
@@ -73,7 +80,9 @@ def read_pet_or_mr(
     StageResult of Study
         With one series: role ``pet``, or ``mr_pre`` (whether an agent was there is not known).
         An MR series need not be an echo train; of several echoes the shortest is read then.
-        The quantity of a PET without a side-car is as `unit` says, else activity.
+        The quantity of a PET is SUVbw or activity where the header, the side-car or `unit` says
+        so; of a NIfTI for which nobody does it is ``pet_value``, whose unit is not known.  A PET
+        of which SUV is not known has no acquisition; its nuclide and tracer are still there.
 
     Raises
     ------
@@ -92,6 +101,9 @@ def read_pet_or_mr(
     if whole and series:
         raise option_unused("--series", "one NIfTI file", "a folder with several series")
     if unit and not whole:
+        if path.is_file():
+            scan(path)  # refuses a kind of file that is not read at all
+            raise option_unused("--unit", "DICOM, whose header names the unit", _UNIT_IS_FOR)
         raise option_unused("--unit", "a folder, whose headers name the unit", _UNIT_IS_FOR)
     if whole:
         if unit and "Units" in read_side_car(path):
@@ -112,13 +124,17 @@ def read_pet_or_mr(
             )
         if kind == "pet" and known and not unit:
             try:
-                return read_activity(path, study_file=study_file, config=config, progress=progress)
+                key = scan(path).series[0].key  # PET by its side-car, whatever its name says
+                return read_activity(
+                    path, series=key, study_file=study_file, config=config, progress=progress
+                )
             except EprimgError as error:  # the side-car is not enough for SUV: activity will do
-                findings.append(Finding.from_error(error, path.name))
+                faults = error.faults or (error,)
+                findings += [Finding.from_error(f, path.name) for f in faults]
         elif study_file is not None:
             what = "MR" if kind == "mr" else "a PET without facts in a side-car, or with --unit"
             raise option_unused("--study", what, _STUDY_IS_FOR)
-        plain = _plain_study(path, kind, unit)
+        plain = _plain_study(path, kind, unit, _entered_nuclide(study_file))
         return StageResult(plain.value, (*findings, *plain.findings))
     if modality == "auto":
         index = scan(path, progress=counting(progress))
@@ -137,7 +153,7 @@ def read_pet_or_mr(
         except EprimgError as error:
             if error.code == "E_NO_SERIES":
                 raise _nothing(path, "PET") from error
-            return _without_suv(path, series, config, error)
+            return _without_suv(path, series, config, error, _entered_nuclide(study_file))
     if study_file is not None:
         raise option_unused("--study", "MR", _STUDY_IS_FOR)
     return _mr(path, series, config, progress)
@@ -185,7 +201,15 @@ def _nothing(path: Path, what: str, reasons: str = "") -> InputError:
     )
 
 
-def _without_suv(path: Path, series: str, config: Config, error: EprimgError) -> StageResult[Study]:
+def _entered_nuclide(study_file: Path | str | None) -> str:
+    """Return the nuclide that a person entered; it wins over the header."""
+    entered = read_study_file(study_file).entered.get("nuclide") if study_file else None
+    return entered if isinstance(entered, str) else ""
+
+
+def _without_suv(
+    path: Path, series: str, config: Config, error: EprimgError, entered_nuclide: str
+) -> StageResult[Study]:
     """Read a PET stack in Bq/mL when nothing is wrong with it but what SUV needs; else refuse."""
     faults = error.faults or (error,)
     entries = [
@@ -199,12 +223,13 @@ def _without_suv(path: Path, series: str, config: Config, error: EprimgError) ->
     first = entry.instances[0]
     if any(i.sop_class in ENHANCED_PET or i.frame is not None for i in entry.instances):
         raise error
-    units = dcmread(first.path, stop_before_pixels=True, specific_tags=["Units"]).get("Units")
-    if units != "BQML":  # counts, or SUV of a kind that the faults leave open
+    head = dcmread(first.path, stop_before_pixels=True, specific_tags=_PET_TAGS)
+    if head.get("Units") != "BQML":  # counts, or SUV of a kind that the faults leave open
         raise error
     stacked = stack_instances(
         entry.instances, position_tolerance_mm=config.read.position_tolerance_mm, what="PET"
     )
+    nuclide, tracer = _injected(head, entered_nuclide)
     made = Series(
         key="pet",
         role=Role.PET,
@@ -215,9 +240,24 @@ def _without_suv(path: Path, series: str, config: Config, error: EprimgError) ->
         source_hash=stacked.sha256,
         study_uid=entry.study_uid,
         n_files=entry.n_files,
+        nuclide=nuclide,
+        tracer=tracer,
     )
     said = tuple(Finding.from_error(f, entry.key) for f in faults)
     return StageResult(_study_of(made), (*stacked.findings, *said))
+
+
+def _injected(head: Dataset, entered_nuclide: str) -> tuple[str, str]:
+    """Nuclide and tracer of a header that is not enough for SUV: the liver rules ask for them."""
+    facts, _ = header_from_datasets([head], [""])
+    code, words = facts.nuclide, facts.radiopharmaceutical
+    found = (
+        nuclide_by_name(entered_nuclide)
+        or nuclide_by_code(code.value)
+        or nuclide_by_name(code.meaning)
+        or nuclide_by_name(words)
+    )
+    return found.key if found else "", words
 
 
 def _kind_of(path: Path, modality: str) -> tuple[str, bool]:
@@ -232,10 +272,21 @@ def _kind_of(path: Path, modality: str) -> tuple[str, bool]:
     return ("mr" if said in ("MR", "MRI") or any(k in car for k in _MR_KEYS) else ""), False
 
 
-def _plain_study(path: Path, kind: str, unit: str) -> StageResult[Study]:
-    key = "signal" if kind == "mr" else unit or "activity"
+def _plain_study(path: Path, kind: str, unit: str, entered_nuclide: str = "") -> StageResult[Study]:
+    """Read a NIfTI file as it is; a PET in the unit that was said or that its side-car names."""
+    key, factor, nuclide, tracer = "signal", 1.0, "", ""
+    if kind == "pet":
+        car = read_side_car(path)
+        stated = str(car.get("Units", "")).strip()
+        key = unit or ("activity" if stated in ACTIVITY_UNITS else "pet_value")
+        factor = 1.0 if unit else ACTIVITY_UNITS.get(stated, 1.0)
+        tracer = str(car.get("TracerName") or "")
+        names = (entered_nuclide, str(car.get("TracerRadionuclide") or ""), tracer)
+        nuclide = next((n.key for n in map(nuclide_by_name, names) if n is not None), "")
     volume = read_nifti_volume(path, key)
     volume, noticed = first_volume(volume, kind, path.name)
+    if factor != 1.0:
+        volume = replace(volume, data=volume.data * np.float32(factor))
     role = Role.MR_PRE if kind == "mr" else Role.PET
     made = Series(
         key=kind,
@@ -245,6 +296,8 @@ def _plain_study(path: Path, kind: str, unit: str) -> StageResult[Study]:
         description=nifti_stem(path),
         source_hash=hashlib.sha256(np.ascontiguousarray(volume.data).data).hexdigest(),
         n_files=1,
+        nuclide=nuclide,
+        tracer=tracer,
     )
     return StageResult(_study_of(made), noticed)
 

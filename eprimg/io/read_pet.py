@@ -123,6 +123,7 @@ def read_pet_series(
         source_hash=stacked.sha256,
         study_uid=entry.study_uid,
         n_files=entry.n_files,
+        tracer=header.radiopharmaceutical,
     )
     return StageResult(series, (*checked.told, *judged.findings, *stacked.findings))
 

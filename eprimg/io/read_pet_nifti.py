@@ -77,6 +77,7 @@ def read_pet_nifti(
         source_hash=digest,
         study_uid=f"nifti:{digest[:16]}",
         n_files=1,
+        tracer=str(read_side_car(path).get("TracerName") or ""),
     )
     findings = list(judged.findings)
     bad = int(np.count_nonzero(~np.isfinite(data)))

@@ -267,11 +267,15 @@ def _notes(voxels: Rasterised, where: str, target: SeriesGrid) -> list[Finding]:
     outside = voxels.outside_ml / voxels.outlined_ml if voxels.outlined_ml > 0 else 0.0
     if not volume:
         why = "outside of its field of view" if outside > 0.5 else "smaller than half a voxel there"
+        holes = any(code == "W_RT_HOLE" for code, _ in notes)
+        taken = [text for code, text in notes if code in ("W_RT_HOLE", "W_RT_PLANES")]
+        how = f". How it was read: {'; '.join(taken)}" if taken else ""
         raise InputError(
-            f"no voxel of {target.key} lies inside the contours: the region is {why}",
+            f"no voxel of {target.key} lies inside the contours: the region is {why}{how}",
             code="E_SEG_EMPTY",
             where=where,
-            action="check on which series it was drawn",
+            action="check on which series it was drawn"
+            + (", and whether one outline is there twice" if holes else ""),
         )
     inside_ml = voxels.outlined_ml - voxels.outside_ml
     if outside > 1e-3:

@@ -122,7 +122,8 @@ def region_from_record(id: int, record: Mapping[str, Any], *, where: str) -> Reg
     Returns
     -------
     Region
-        As written; without a role, as `region_from_name` reads the name.
+        As written; without a role, as `region_from_name` reads the name.  A reference region whose
+        table has no ``anatomy`` is the organ that its name says.
 
     Raises
     ------
@@ -160,10 +161,13 @@ def region_from_record(id: int, record: Mapping[str, Any], *, where: str) -> Reg
         )
     if not texts["role"]:
         return region_from_name(id, name, tracking_uid=texts["tracking_uid"])
+    role, anatomy = RegionRole(texts["role"]), texts["anatomy"]
+    if role == RegionRole.REFERENCE and "anatomy" not in record:
+        anatomy = region_from_name(id, name).anatomy
     return Region(
         id,
         name,
-        RegionRole(texts["role"]),
-        anatomy=texts["anatomy"],
+        role,
+        anatomy=anatomy,
         tracking_uid=texts["tracking_uid"],
     )

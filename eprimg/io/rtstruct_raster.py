@@ -37,9 +37,12 @@ _INSIDE, _APART = 0.98, 0.02
 which the two only touch."""
 _DISPUTED = 0.01
 """Part of a region's volume that may depend on how crossing contours are meant."""
+_SAME_THICKNESS = 0.1
+"""Relative difference up to which a slab is as thick as a slice."""
 _MOST_VOXELS = 1 << 28
 """A larger window around one region is taken for a fault in its coordinates."""
 _MOST_SLICES = 5000
+_SLAB = "Contour Slab Thickness (3006,0044)"
 _EDGE = 1e-9
 """Rounding that a voxel may miss from one half."""
 
@@ -314,7 +317,11 @@ def _places(
     steps = np.diff(places)
     whole = np.round(places)
     on_slices = bool((np.abs(places - whole) <= _FLAT).all())
-    if on_slices and (own_series or steps.size == 0 or steps.min() < _HALF + 1.0):
+    slabs = [c.slab_mm for c in outline.contours if c.slab_mm is not None and c.slab_mm > 0]
+    slab = float(np.median(slabs)) / grid.spacing_mm[0] if slabs else None
+    if on_slices and steps.size == 0:
+        return whole, _of_one_plane(slab, grid, own_series, notes, on)
+    if on_slices and (own_series or steps.min() < _HALF + 1.0):
         sparse = steps.size > 1 and float(np.round(steps).min()) >= 2.0
         if sparse and not fill_gaps:
             raise GeometryError(
@@ -326,11 +333,10 @@ def _places(
                 'read.contour_gaps="interpolate"',
             )
         return whole, 1.0
-    slabs = [c.slab_mm for c in outline.contours if c.slab_mm is not None and c.slab_mm > 0]
     if steps.size:
-        thickness = float(np.median(steps))
-    elif slabs:
-        thickness = float(np.median(slabs)) / grid.spacing_mm[0]
+        thickness, source = float(np.median(steps)), "their usual distance"
+    elif slab is not None:
+        thickness, source = slab, _SLAB
     else:
         raise _unusable(
             f"there is one contour, between two slices of {on}; how thick the region is, is not "
@@ -340,11 +346,31 @@ def _places(
     millimetres = thickness * grid.spacing_mm[0]
     words = (
         f"the contours do not lie on the slices of {on}; each was taken as a slab of "
-        f"{millimetres:.3g} mm (their usual distance), and voxels that lie at least half "
+        f"{millimetres:.3g} mm ({source}), and voxels that lie at least half "
         "inside were kept"
     )
     notes.append(("W_RT_PLANES", words))
     return places, thickness
+
+
+def _of_one_plane(
+    slab: float | None, grid: Grid, own_series: bool, notes: list[tuple[str, str]], on: str
+) -> float:
+    """Return the thickness, in slices, of a region with contours in the plane of one slice."""
+    same = own_series if slab is None else abs(slab - 1.0) <= _SAME_THICKNESS
+    if same:
+        return 1.0
+    slice_mm = grid.spacing_mm[0]
+    # On its own series a contour stands for the slice that it was drawn on.
+    thickness = 1.0 if own_series or slab is None else slab
+    said = "no thickness is given" if slab is None else f"their {_SLAB} is {slab * slice_mm:.3g} mm"
+    words = (
+        f"the contours lie in one plane, and {said}; the slices of {on} are {slice_mm:.3g} mm "
+        f"thick, and the region was taken as {'one slice' if thickness == 1.0 else 'that slab'} "
+        "(voxels at least half inside)"
+    )
+    notes.append(("W_RT_PLANES", words))
+    return thickness
 
 
 def _bridged(

@@ -181,15 +181,16 @@ def suv_peak(
         inner = tuple(slice(r, n - r) for r, n in zip(reach, padded.shape, strict=True))
         # mode constant: voxels that are missing carry value 0 and weight 0.
         sums = ndimage.correlate(padded, weights, mode="constant", cval=0.0)[inner]
-        if usable.all():
+        if usable.all() or total == 0.0:
             share = np.ones_like(sums)
         else:
             share = ndimage.correlate(
                 usable.astype(np.float64), weights, mode="constant", cval=0.0
             )[inner]
             share /= total
-        # Rounding: a sphere of exactly the minimum fraction counts.
-        candidate = (labels[box] == label) & (share >= minimum_fraction - 1e-9)
+        # Rounding: a sphere of exactly the minimum fraction counts.  None counts among voxels so
+        # much larger than it that no column meets it (total 0).
+        candidate = (labels[box] == label) & (share >= minimum_fraction - 1e-9) & (total > 0.0)
         if not candidate.any():
             rows.append((label, math.nan, (-1, -1, -1), math.nan))
             continue

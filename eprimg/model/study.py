@@ -83,6 +83,11 @@ class Series:
     complex_echoes : ComplexEchoSource or None
         Where the complex signal of an echo train can be read from, when phase, or real and
         imaginary, frames were found beside the magnitude; no voxel of them is held here.
+    nuclide : str
+        Nuclide of a PET whose acquisition is None, because SUV needs more than was said; e.g.
+        ``89Zr``, empty when it is not known.  Otherwise the acquisition holds it.
+    tracer : str
+        What was injected, in the words of the header; empty when it does not say.
     """
 
     key: str
@@ -95,6 +100,8 @@ class Series:
     study_uid: str = ""
     n_files: int = 0
     complex_echoes: ComplexEchoSource | None = None
+    nuclide: str = ""
+    tracer: str = ""
 
     @property
     def grid(self) -> Grid:

@@ -35,7 +35,7 @@ def pet_context(
     Parameters
     ----------
     series : Series
-        The PET series; its description is what it says of the tracer.
+        The PET series; its tracer and its description are what it says of what was injected.
     organs : LesionSet, optional
         Reference regions and excluded parts on any grid.
     transform : Transform, optional
@@ -56,10 +56,13 @@ def pet_context(
         )
         carried, _ = carry_regions(organs, series.grid, there)
         organs = LesionSet(carried, series.grid, organs.regions, organs.origin)
-    nuclide = ""
+    nuclide = series.nuclide
     if isinstance(series.acquisition, PETAcquisition):
         nuclide = series.acquisition.injection.nuclide.value or ""
-    return PetContext(organs, nuclide, series.description, seeds)
+    words = series.tracer or series.description
+    if series.tracer and series.description:
+        words += f" ({series.description})"
+    return PetContext(organs, nuclide, words, seeds)
 
 
 def find_candidates(
@@ -113,8 +116,8 @@ def find_candidates(
                 "W_SEG_LIVER",
                 Severity.WARNING,
                 series.key,
-                "The threshold comes from the liver, and the header names no nuclide: with a "
-                "tracer that the liver takes up on purpose it is not valid.",
+                "The threshold comes from the liver, and no nuclide is known from the header: "
+                "with a tracer that the liver takes up on purpose it is not valid.",
             )
         )
     elif liver_rule and config.force_liver_threshold:

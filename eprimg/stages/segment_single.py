@@ -339,11 +339,18 @@ def _row(
         n_voxels=int(np.count_nonzero(mask)),
         unit=values.quantity.unit.text,
         peak=float(peak.peak[0]),
-        note="; ".join(region.notes),
+        note="; ".join((*region.notes, *_unit_note(values))),
     )
     if "threshold" in outline:
         row.update({k: outline[k] for k in _OUTLINE_KEYS})
     return row
+
+
+def _unit_note(values: QuantityMap) -> tuple[str, ...]:
+    """Say beside the numbers that nobody said what they are."""
+    if values.quantity.key != "pet_value":
+        return ()
+    return ("nobody said in which unit its values are",)
 
 
 _OUTLINE_KEYS = (

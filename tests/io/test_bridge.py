@@ -137,3 +137,22 @@ def test_zero_voxel_size():
     made.header["pixdim"][3] = 0
     with pytest.raises(EprimgError, match="E_NII_ZOOM"):
         grid_from_nifti(made)
+
+
+@pytest.mark.parametrize(("unit", "said"), [("meter", "metres"), ("micron", "micrometres")])
+@pytest.mark.parametrize("seconds", ["unknown", "sec"])
+def test_a_length_in_another_unit_is_refused_and_not_scaled(unit, said, seconds):
+    made = nifti()
+    made.header.set_xyzt_units(unit, seconds)
+    with pytest.raises(EprimgError, match="E_NII_ZOOM") as caught:
+        grid_from_nifti(made, where="brain.nii")
+    assert said in str(caught.value)
+    assert "xyzt_units of brain.nii" in str(caught.value)
+
+
+@pytest.mark.parametrize("unit", ["mm", "unknown"])
+@pytest.mark.parametrize("seconds", ["unknown", "sec", "msec", "usec", "hz"])
+def test_millimetres_or_no_unit_of_length_are_read_as_millimetres(unit, seconds):
+    made = nifti()
+    made.header.set_xyzt_units(unit, seconds)
+    assert grid_from_nifti(made).spacing_mm == pytest.approx((3.0, 2.0, 2.0))

@@ -14,7 +14,7 @@ import pytest
 from eprimg.errors import EprimgError, InputError
 from eprimg.io.pet_or_mr import read_pet_or_mr
 from eprimg.model.study import Role
-from tests.conftest import is_mr
+from tests.conftest import is_mr, is_pet
 
 
 def stored(folder: Path, car: dict | None = None, *, shape=(5, 4, 3), name="volume") -> Path:
@@ -66,9 +66,9 @@ def test_a_side_car_tells_mr_and_the_first_echo_is_taken(tmp_path: Path) -> None
 def test_a_pet_side_car_that_is_not_enough_for_suv_is_said(tmp_path: Path) -> None:
     read = read_pet_or_mr(stored(tmp_path, {"TracerName": "FDG", "Modality": "PT"}))
     (series,) = read.value.series
-    assert (series.role, series.pixels.quantity.key) == (Role.PET, "activity")
-    (finding,) = read.findings
-    assert finding.code.startswith("E_")
+    assert (series.role, series.pixels.quantity.key) == (Role.PET, "pet_value")  # no unit
+    assert read.findings  # each fault for itself
+    assert all(f.code.startswith("E_") and "faults" not in f.text for f in read.findings)
 
 
 def test_a_dynamic_pet_is_never_merged(tmp_path: Path) -> None:
@@ -137,3 +137,69 @@ def test_a_folder_of_nifti_files_asks_for_one_of_them(tmp_path: Path) -> None:
         assert caught.value.code == "E_NO_SERIES"
         assert "volume.nii.gz" in str(caught.value)
         assert "--echo-times-ms" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stated", "key", "factor"),
+    [
+        ("Bq/mL", "activity", 1.0),
+        ("kBq/mL", "activity", 1000.0),
+        ("CNTS", "pet_value", 1.0),
+        (None, "pet_value", 1.0),
+    ],
+)
+def test_the_unit_is_that_of_the_side_car_or_not_known(
+    tmp_path: Path, stated: str | None, key: str, factor: float
+) -> None:
+    car = {"Modality": "PT", "TracerRadionuclide": "Zr89", "TracerName": "a tracer"}
+    path = stored(tmp_path, car if stated is None else {**car, "Units": stated})
+    read = read_pet_or_mr(path)
+    (series,) = read.value.series
+    assert series.pixels.quantity.key == key
+    raw = np.asarray(nib.load(path).dataobj)
+    np.testing.assert_array_equal(series.pixels.data, np.transpose(raw) * np.float32(factor))
+    assert (series.nuclide, series.tracer) == ("89Zr", "a tracer")
+    assert series.acquisition is None
+    assert "E_NO_SERIES" not in codes(read)  # the side-car says that it is PET
+
+
+def test_a_file_without_a_unit_has_none(tmp_path: Path) -> None:
+    (series,) = read_pet_or_mr(stored(tmp_path), modality="pet").value.series
+    assert series.pixels.quantity.key == "pet_value"
+    assert series.pixels.quantity.unit.text == "not known"
+
+
+def _without_weight(dataset: pydicom.Dataset) -> None:
+    """Take out what SUV needs, and the words of the description that name the tracer."""
+    dataset.SeriesDescription = "PET AC"
+    del dataset.PatientWeight
+
+
+def test_what_was_injected_is_known_also_without_suv(copy_of: Callable[..., Path]) -> None:
+    folder = copy_of(_without_weight, keep=is_pet)
+    read = read_pet_or_mr(folder)
+    (series,) = read.value.series
+    assert codes(read)[:1] == ["E_SUV_WEIGHT"]
+    assert series.acquisition is None
+    assert series.nuclide == "89Zr"
+    agent = pydicom.dcmread(next(folder.rglob("*.dcm"))).RadiopharmaceuticalInformationSequence[0]
+    assert series.tracer == agent.Radiopharmaceutical
+
+
+def test_a_nuclide_that_was_entered_goes_before_the_header(
+    copy_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    study = tmp_path / "study.toml"
+    study.write_text('[injection]\nnuclide = "18F"\n', encoding="utf-8")
+    (series,) = read_pet_or_mr(copy_of(_without_weight, keep=is_pet), study_file=study).value.series
+    assert series.nuclide == "18F"
+
+
+@pytest.mark.parametrize("name", ["pair.hdr", "pair.img"])
+def test_a_unit_does_not_make_a_file_of_another_kind_a_folder(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(bytes(400))
+    with pytest.raises(EprimgError) as caught:
+        read_pet_or_mr(path, unit="suvbw")
+    assert caught.value.code == "E_EMPTY"
+    assert "folder, whose" not in str(caught.value)

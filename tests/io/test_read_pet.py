@@ -113,10 +113,14 @@ def test_each_slice_has_its_own_slope_and_time(tmp_path):
 
 
 def test_the_series_carries_its_facts_and_nobodys_name(tmp_path):
-    write_series(tmp_path)
+    def named(made, k):
+        made.RadiopharmaceuticalInformationSequence[0].Radiopharmaceutical = "an antibody"
+
+    write_series(tmp_path, change=named)
     result = read_pet_series(entry_of(tmp_path), key="pet", config=ReadConfig())
     series = result.value
     assert (series.key, series.role, series.n_files) == ("pet", Role.PET, SHAPE[0])
+    assert series.tracer == "an antibody"
     assert series.source_uid == "1.2.3"
     assert series.source_hash
     assert series.acquisition.hours_after_injection == pytest.approx(72.5)

@@ -44,6 +44,11 @@ def test_values_without_decay_correction_become_suv_in_every_slice(tmp_path):
     np.testing.assert_allclose(found, grown * 70000 / 74e6, rtol=1e-6)
 
 
+def test_the_tracer_is_that_of_the_side_car(tmp_path):
+    series = read_pet_nifti(volume(tmp_path, TracerName="an antibody")).value
+    assert series.tracer == "an antibody"
+
+
 def test_several_frames_and_no_side_car_are_refused(tmp_path):
     four = volume(tmp_path, values=np.ones((2, 3, 4, 2), np.float32))
     with pytest.raises(EprimgError) as caught:

@@ -268,3 +268,17 @@ def _shared(published, inside):
     low = round((-21.09375 + 297.65625) / 4.6875), round((-86.71875 + 297.65625) / 4.6875)
     crop = inside[:k, low[1] : low[1] + j, low[0] : low[0] + i]
     return int((crop & published.transpose(2, 1, 0)).sum())
+
+
+def test_what_was_assumed_stands_in_the_refusal_of_a_region_without_voxels(tmp_path):
+    # One outline twice, 0.1 mm apart: read as a hole it leaves a ring of 0.1 mm.
+    twice = [c for k in (2, 3, 4) for c in (circle(k), circle(k, radius_mm=11.9))]
+    error = refused("E_SEG_EMPTY", tmp_path, [roi(1, "GTV", twice)])
+    assert "taken as holes (in 3 of 3 planes)" in error.message
+    assert "whether one outline is there twice" in str(error)
+    # Drawn on another series, and thinner than half a slice of this one (1 of 3 mm).
+    other = (SeriesGrid("pet", GRID, "2.25.9"),)
+    thin = [roi(1, "GTV", [circle(3)], slab_mm=1.0)]
+    error = refused("E_SEG_EMPTY", tmp_path, thin, series=other)
+    assert "Contour Slab Thickness (3006,0044) is 1 mm" in error.message
+    assert "there twice" not in str(error)

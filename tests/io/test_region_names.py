@@ -86,3 +86,16 @@ def test_a_table_without_a_role_is_read_by_its_name() -> None:
 def test_faulty_tables(table: dict[str, object]) -> None:
     with pytest.raises(InputError, match="E_SEG_LABELS.*label 1"):
         region_from_record(1, table, where="labels.json")
+
+
+def test_a_reference_table_without_an_organ_is_the_organ_of_its_name() -> None:
+    def organ(**table: object) -> str:
+        return region_from_record(1, table, where="organs.json").anatomy
+
+    assert organ(name="liver", role="reference") == "liver"
+    assert organ(name="Aorta", role="reference") == "blood"
+    # what is written stays: an organ, that there is none, another role, a lesion in an organ
+    assert organ(name="liver", role="reference", anatomy="spleen") == "spleen"
+    assert organ(name="liver", role="reference", anatomy="") == ""
+    assert organ(name="liver", role="exclude") == ""
+    assert organ(name="liver metastasis", role="reference") == ""

@@ -191,3 +191,38 @@ def test_what_lies_outside_of_the_grid_is_counted():
     assert voxels(outline(far)).voxels.sum() == 0
     refused("E_RT_CONTOUR", outline(circle(2), far), fill=True)
     refused("E_RT_CONTOUR", outline(circle(2, radius_mm=1e6)))
+
+
+DISC = circle(3)
+DISC_ML_PER_MM = np.pi * 12.0**2 / 1000.0
+"""A circle of 12 mm (the default) encloses pi r^2; its 120-gon has 0.05 % less."""
+
+
+@pytest.mark.parametrize(
+    ("own", "slab_mm", "thick_mm", "said"),
+    [
+        # drawn on this series: the contour stands for its slice of 3 mm
+        (True, None, 3.0, None),
+        (True, 3.0, 3.0, None),
+        (True, 1.0, 3.0, "is 1 mm"),
+        # drawn on another one: as thick as the file says
+        (False, 3.0, 3.0, None),
+        (False, None, 3.0, "no thickness is given"),
+        (False, 9.0, 9.0, "is 9 mm"),
+        (False, 1.0, 1.0, "is 1 mm"),
+    ],
+)
+def test_contours_in_one_plane_are_as_thick_as_is_said(own, slab_mm, thick_mm, said):
+    found = voxels(outline(DISC, slab_mm=slab_mm), own=own)
+    assert found.outlined_ml == pytest.approx(DISC_ML_PER_MM * thick_mm, rel=1e-3)
+    # half of a slice has to be covered: 1 mm of 3 is less, 9 mm are three whole slices
+    slices = {3.0: [3], 9.0: [2, 3, 4], 1.0: []}[thick_mm]
+    assert np.flatnonzero(full(found).any(axis=(1, 2))).tolist() == slices
+    assert codes(found) == ([] if said is None else ["W_RT_PLANES"])
+    assert all(said in text for _, text in found.notes)
+
+
+def test_the_thickness_of_one_plane_between_slices_is_not_called_a_distance():
+    found = voxels(outline(circle(2.5), slab_mm=6.0), own=False)
+    assert "(Contour Slab Thickness (3006,0044))" in found.notes[0][1]
+    assert "usual distance" not in found.notes[0][1]

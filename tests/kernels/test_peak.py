@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -203,3 +204,17 @@ def test_bad_arguments_are_refused() -> None:
         suv_peak(values, labels, (1.0, 1.0, 1.0), diameter_mm=-1.0)
     with pytest.raises(InputError, match="fraction"):
         suv_peak(values, labels, (1.0, 1.0, 1.0), minimum_fraction=0.0)
+
+
+def test_voxels_far_larger_than_the_sphere_have_no_peak_and_no_warning() -> None:
+    # Metres read as if they were micrometres: no column of a voxel of 2 m meets a sphere of 12 mm.
+    labels = np.ones((2, 2, 2), dtype=np.int32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        valid = labels.astype(bool)
+        valid[0, 0, 0] = False
+        found = suv_peak(np.ones((2, 2, 2)), labels, (2000.0, 2000.0, 2000.0))
+        holed = suv_peak(np.ones((2, 2, 2)), labels, (2000.0, 2000.0, 2000.0), valid=valid)
+    assert math.isnan(found.peak[0])
+    assert math.isnan(holed.peak[0])
+    assert tuple(found.center_index[0]) == (-1, -1, -1)

@@ -84,3 +84,25 @@ def test_an_engine_of_somebody_else_gets_the_map_alone(pet, suvbw, monkeypatch):
     monkeypatch.setattr(candidates, "load_engine", lambda kind, name: Plain)
     assert find_candidates(suvbw, pet, SegmentConfig(engine="plain")) == ("what it found", [])
     assert asked == [suvbw]
+
+
+def test_the_liver_is_refused_also_where_suv_is_not_known(scene, pet, suvbw):
+    organs = scene.region_set("pet", names=("liver",))
+    config = SegmentConfig(method="percist")
+    told = {"nuclide": "89Zr"}, {"tracer": "an antibody"}, {"tracer": "Zr-89 x"}
+    for known in told:
+        series = replace(pet, acquisition=None, description="PET AC", **known)
+        with pytest.raises(InputError) as caught:
+            find_candidates(suvbw, series, config, organs=organs)
+        assert caught.value.code == "E_SEG_LIVER"
+    for nuclide, expected in (("", ["W_SEG_LIVER"]), ("18F", [])):
+        series = replace(pet, acquisition=None, description="PET AC", nuclide=nuclide)
+        _, findings = find_candidates(suvbw, series, config, organs=organs)
+        assert [f.code for f in findings if f.code == "W_SEG_LIVER"] == expected
+
+
+def test_the_tracer_is_what_the_header_says_and_the_description(pet):
+    named = replace(pet, tracer="trastuzumab", description="PET AC")
+    assert pet_context(named).tracer == "trastuzumab (PET AC)"
+    assert pet_context(replace(named, tracer="")).tracer == "PET AC"
+    assert pet_context(replace(named, description="")).tracer == "trastuzumab"

@@ -114,12 +114,13 @@ class PetSegmenter:
     def _check_unit(self, suvbw: QuantityMap) -> None:
         config = self._config
         in_suv = config.method in ("fixed", "majority") or config.rule == "fixed"
-        if suvbw.quantity.key == "suvbw" or (suvbw.quantity.key == "activity" and not in_suv):
+        no_suv = suvbw.quantity.key in ("activity", "pet_value")
+        if suvbw.quantity.key == "suvbw" or (no_suv and not in_suv):
             return
-        if suvbw.quantity.key != "activity":
+        if not no_suv:
             suvbw.quantity.require("suvbw")
         raise InputError(
-            "the rule is a number of SUV, and the map holds activity",
+            f"the rule is a number of SUV, and the map holds {suvbw.quantity.name}",
             code="E_SEG_UNIT",
             where="segment.method" if config.method in ("fixed", "majority") else "segment.rule",
             value=config.method,

@@ -11,7 +11,9 @@ __all__ = ["PetContext", "liver_seeking"]
 
 _LIVER_NUCLIDES = ("89Zr", "64Cu")
 _LIVER_WORDS = re.compile(
-    r"ferumoxytol|feraheme|nanopartic|liposom|antibod|immuno|\w+mab\b|\bzirconium|\bcopper", re.I
+    r"ferumoxytol|feraheme|nanopartic|liposom|antibod|immuno|\w+mab\b|\bzirconium|\bcopper"
+    r"|(?<!\d)(?:89[\^\s_-]*zr|64[\^\s_-]*cu)(?![a-z])|(?<![a-z])(?:zr[\^\s_-]*89|cu[\^\s_-]*64)(?!\d)",
+    re.IGNORECASE,
 )
 
 
