@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,7 +40,11 @@ def register(
     moving: Annotated[Path, typer.Option(help="Series that is brought to it.")],
     out_folder: Annotated[Path, typer.Option("--out", help="Output folder; must be new.")],
     model: Annotated[
-        Model | None, typer.Option(help="How it may move; as in the settings when left out.")
+        Model | None,
+        typer.Option(
+            help="How it may move; as in the settings when left out. A bent transform is "
+            "written to transform.h5, any other to transform.tfm."
+        ),
     ] = None,
     start: Annotated[
         str,
@@ -83,7 +88,10 @@ def register(
         bool, typer.Option("--overwrite", help="Replace an earlier output folder.")
     ] = False,
 ) -> None:
-    """Align two series; write the transform (ITK), the moved series and the quality figures."""
+    """Align two series; write the transform, the moved series and the quality figures.
+
+    The transform is an ITK file: transform.tfm, or transform.h5 when it is bent.
+    """
     from eprimg.io.output_folder import check_apart, check_target
     from eprimg.io.read_volume import read_volume
     from eprimg.io.write_registration import write_registration
@@ -102,13 +110,13 @@ def register(
             )
         )
         masks = _labels(fixed_labels, moving_labels, first.value, second.value)
-        given = _given(fixed_mask, moving_mask, first.value, second.value)
-        begin = _begin(start, first.value.grid, second.value.grid)
+        begin = _begin(start, first.value, second.value)
+        given = _given(begin, fixed_mask, moving_mask, first.value, second.value)
         result = register_pair(
             first.value,
             second.value,
             config,
-            start=begin,
+            start=start if begin is None else "",
             masks=masks,
             given=given,
             progress=tell,
@@ -123,6 +131,8 @@ def register(
                 "fixed": fixed.name,
                 "moving": moving.name,
             }
+            if begin is not None:
+                facts |= {"start": begin.source, "start_sha256": begin.sha256}
             path = write_registration(
                 out_folder,
                 made,
@@ -159,22 +169,30 @@ def _settings(
 
 
 def _begin(start: str, fixed: Any, moving: Any) -> Any:
+    """Read the file that the search begins with; None when a name says where it begins."""
     if start in ("", "identity", "best"):
-        return start
+        return None
     from eprimg.engines.transform_files import read_transform
+    from eprimg.model.manual_help import GivenTransform, HelpUse
 
-    if not Path(start).is_file():
+    path = Path(start)
+    if not path.is_file():
         raise InputError(
             "the start is identity, best, or a transform file that is there",
             code="E_ARGUMENT",
             where="--start",
             value=start,
         )
-    return read_transform(start, fixed.frame_of_reference, moving.frame_of_reference)
+    frames = fixed.grid.frame_of_reference, moving.grid.frame_of_reference
+    transform = read_transform(path, *frames)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return GivenTransform(transform, path.name, sha256, fixed.key, moving.key, HelpUse.START)
 
 
-def _given(fixed_path: Path | None, moving_path: Path | None, fixed: Any, moving: Any) -> Any:
-    """Read the masks inside of which the engine looks."""
+def _given(
+    begin: Any, fixed_path: Path | None, moving_path: Path | None, fixed: Any, moving: Any
+) -> Any:
+    """Gather what was given: where the search begins, and masks inside of which it looks."""
     from eprimg.io.read_nifti import read_nifti_labels
     from eprimg.model.manual_help import ManualHelp, MetricMask
 
@@ -184,7 +202,7 @@ def _given(fixed_path: Path | None, moving_path: Path | None, fixed: Any, moving
             frame = series.grid.frame_of_reference
             labels, grid = read_nifti_labels(path, frame_of_reference=frame)
             masks.append(MetricMask(series.key, labels > 0, grid, path.name))
-    return ManualHelp(masks=tuple(masks))
+    return ManualHelp((begin,) if begin is not None else (), masks=tuple(masks))
 
 
 def _labels(fixed_path: Path | None, moving_path: Path | None, fixed: Any, moving: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -177,3 +178,70 @@ def test_help_that_does_not_fit_is_named(command: Command, files: Path, tmp_path
         done = command(*ask(files, tmp_path / name, "--start", str(tmp_path / f"{name}.tfm")))
         assert done.code == code, text(done)
     assert "E_TRANSFORM_FILE" in text(done)
+
+
+def with_frames(files: Path, folder: Path) -> Path:
+    """The same pair, each file with a side-car that names its frame."""
+    for name in ("fixed", "moving"):
+        for stem in (name, f"{name}_mask"):
+            (folder / f"{stem}.nii.gz").write_bytes((files / f"{stem}.nii.gz").read_bytes())
+            (folder / f"{stem}.json").write_text(json.dumps({"FrameOfReferenceUID": f"1.{name}"}))
+    return folder
+
+
+def test_masks_and_labels_of_another_frame_are_refused(
+    command: Command, files: Path, tmp_path: Path
+) -> None:
+    pair = with_frames(files, tmp_path)
+    first, second = (str(pair / f"{name}_mask.nii.gz") for name in ("fixed", "moving"))
+    for order in (
+        ("--fixed-mask", second),
+        ("--moving-mask", first),
+        ("--fixed-labels", first, "--moving-labels", first),
+        ("--fixed-labels", second, "--moving-labels", second),
+    ):
+        done = command(*ask(pair, tmp_path / "out", *order))
+        assert done.code == 5, text(done)
+        assert "E_FOR" in text(done)
+        assert "_mask.json" in text(done)
+        assert not (tmp_path / "out").exists()
+    own = ("--fixed-labels", first, "--moving-labels", second, "--fixed-mask", first)
+    done = command(*ask(pair, tmp_path / "out", *own))
+    assert done.code == 0, text(done)
+
+
+def test_a_given_start_is_recorded_with_its_hash(
+    command: Command, files: Path, tmp_path: Path
+) -> None:
+    import SimpleITK as sitk
+
+    start = tmp_path / "start.tfm"
+    sitk.WriteTransform(sitk.TranslationTransform(3, (1.0, 2.0, 3.0)), str(start))
+    done = command(*ask(files, tmp_path / "out", "--start", str(start)))
+    assert done.code == 0, text(done)
+    sha256 = hashlib.sha256(start.read_bytes()).hexdigest()
+    qc = json.loads((tmp_path / "out" / "qc.json").read_text())
+    assert (qc["start"], qc["start_sha256"]) == ("start.tfm", sha256)
+    assert qc["settings"]["given_start"] == f"file: start.tfm (SHA-256 {sha256[:16]})"
+    assert qc["settings"]["started_from"] == "given"
+    manifest = (tmp_path / "out" / "manifest.json").read_text()
+    assert sha256 in manifest
+    assert "start.tfm" in manifest
+
+
+def test_a_mask_of_a_few_voxels_is_named(command: Command, files: Path, tmp_path: Path) -> None:
+    still = nib.load(files / "fixed_mask.nii.gz")
+    tiny = np.zeros(still.shape, np.uint8)
+    tiny[16:18, 14:16, 11:13] = 1
+    nib.save(nib.Nifti1Image(tiny, still.affine), tmp_path / "tiny.nii.gz")
+    done = command(*ask(files, tmp_path / "out", "--fixed-mask", str(tmp_path / "tiny.nii.gz")))
+    assert done.code == 5
+    assert "E_REGISTRATION_MASK" in text(done)
+    # eight voxels of 5 mm
+    assert "tiny.nii.gz (8 voxels in 10 x 10 x 10 mm)" in " ".join(text(done).split())
+
+
+def test_the_help_names_both_files_of_a_transform(command: Command) -> None:
+    said = text(command("register", "--help"))
+    assert "transform.tfm" in said
+    assert "transform.h5" in said

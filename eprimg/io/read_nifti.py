@@ -17,7 +17,13 @@ from eprimg.io.bridge import grid_from_nifti, volume_array
 from eprimg.io.echo_names import echo_name_findings
 from eprimg.io.echo_times import check_echo_times_ms
 from eprimg.io.image_notes import side_car_notes
-from eprimg.io.sidecar import nifti_stem, read_side_car, seconds_from_ms, side_car_echo_times_ms
+from eprimg.io.sidecar import (
+    nifti_stem,
+    read_side_car,
+    require_own_frame,
+    seconds_from_ms,
+    side_car_echo_times_ms,
+)
 from eprimg.model.acquisition import Known, MRAcquisition, Origin
 from eprimg.model.case import Finding, Severity, StageResult
 from eprimg.model.grid import Grid
@@ -90,10 +96,11 @@ def read_nifti_labels(
     Raises
     ------
     EprimgError
-        ``E_SEG_LABELS`` when values are not whole numbers from 0 on; the codes of
-        `read_nifti_volume`.
+        ``E_SEG_LABELS`` when values are not whole numbers from 0 on; ``E_FOR`` when the side-car
+        names another frame; the codes of `read_nifti_volume`.
     """
     path = Path(path)
+    require_own_frame(path, frame_of_reference)
     nifti = _load(path)
     grid = _grid(nifti, path, frame_of_reference)
     try:

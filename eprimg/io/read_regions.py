@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from eprimg.config import ReadConfig
-from eprimg.errors import GeometryError, InputError
+from eprimg.errors import InputError
 from eprimg.io.entries import SeriesEntry
 from eprimg.io.index_nifti import is_nrrd
 from eprimg.io.read_nifti import read_nifti_labels
@@ -305,15 +305,6 @@ def _from_nifti(
 ) -> StageResult[LesionSet]:
     car = read_side_car(path)
     known, own_frame = _side_car_regions(path, car)
-    if frame_of_reference and own_frame and frame_of_reference != own_frame:
-        raise GeometryError(
-            "the mask's side-car names another frame of reference than the series that it is "
-            "said to lie on",
-            code="E_FOR",
-            where=f"FrameOfReferenceUID of {nifti_stem(path)}.json",
-            value=(own_frame, frame_of_reference),
-            action="correct masks.on in study.toml, or the side-car",
-        )
     labels, grid = read_nifti_labels(path, frame_of_reference=frame_of_reference or own_frame)
     for n, name in names.items():
         uid = known[n].tracking_uid if n in known else ""

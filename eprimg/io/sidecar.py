@@ -8,9 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eprimg.errors import InputError
+from eprimg.errors import GeometryError, InputError
 
-__all__ = ["nifti_stem", "read_side_car", "seconds_from_ms", "side_car_echo_times_ms"]
+__all__ = [
+    "nifti_stem",
+    "read_side_car",
+    "require_own_frame",
+    "seconds_from_ms",
+    "side_car_echo_times_ms",
+]
 
 _MS_DIGITS, _S_DIGITS = 6, 9
 """Decimals of times in ms and in s: both a nanosecond."""
@@ -90,6 +96,38 @@ def read_side_car(path: Path) -> dict[str, Any]:
             action="mend or remove it",
         )
     return content
+
+
+def require_own_frame(path: Path, frame_of_reference: str | None) -> None:
+    """Refuse a mask whose side-car names another frame than the series that it is given for.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI file.
+    frame_of_reference : str or None
+        Frame of reference of the series; nothing is compared when it is not known, or when the
+        side-car names none.
+
+    Raises
+    ------
+    GeometryError
+        ``E_FOR``.
+    InputError
+        ``E_SIDECAR``, as `read_side_car`.
+    """
+    own = read_side_car(path).get("FrameOfReferenceUID")
+    if not frame_of_reference or not own or str(own) == frame_of_reference:
+        return
+    raise GeometryError(
+        "the mask's side-car names another frame of reference than the series that it is said to "
+        "lie on",
+        code="E_FOR",
+        where=f"FrameOfReferenceUID of {nifti_stem(path)}.json",
+        value=(str(own), frame_of_reference),
+        action="give the mask with the series that it was drawn on (study.toml: masks.on), or "
+        "correct the side-car",
+    )
 
 
 def side_car_echo_times_ms(paths: Sequence[Path]) -> tuple[float, ...]:

@@ -23,6 +23,10 @@ Masks = Mapping[str, npt.NDArray[np.bool_]]
 _LARGE_ML = 10.0
 """Smaller masks differ by a good share when nothing is wrong: one voxel at their rim is much."""
 
+_APART_MM = 5.0
+"""Centroids of one structure lie closer when the series are aligned, whatever its size; the same as
+for lesions that ask for a bending (`largest_centroid_mm`) and for uptake (`W_LESION_APART`)."""
+
 
 def named_masks(sets: Iterable[LesionSet], grid: Grid) -> dict[str, npt.NDArray[np.bool_]]:
     """Collect the masks that were drawn on a grid.
@@ -112,8 +116,15 @@ def compare_masks(
     -------
     Registration
         With ``mask_dice_<name>`` and ``mask_centroids_<name>_mm`` among its figures, and a doubt
-        for every mask of 10 mL or more that hardly covers the other one.
+        for every mask of 10 mL or more that hardly covers the other one, and for every mask of any
+        size whose centroid lies more than 5 mm (and more than a voxel) from the other one's.
+
+    Notes
+    -----
+    A structure that one field of view cuts has another centroid there though nothing is wrong: so
+    the centroids of what both fields of view show must lie apart too.
     """
+    limit_mm = max(_APART_MM, *fixed[1].spacing_mm, *moving[1].spacing_mm)
     found = mask_figures(fixed[0], fixed[1], moving[0], moving[1], registration.transform)
     figures: dict[str, float] = {}
     doubts: list[str] = []
@@ -128,6 +139,17 @@ def compare_masks(
                 f"the masks {name!r} of both series hardly cover each other (Dice {dice:.2f}, "
                 f"below {check.doubtful_mask_dice:g}; centroids {apart_mm:.1f} mm apart)"
             )
+        elif (
+            apart_mm > limit_mm
+            and _shown_apart_mm(
+                fixed[0][name], fixed[1], moving[0][name], moving[1], registration.transform
+            )
+            > limit_mm
+        ):
+            doubts.append(
+                f"the centroids of the masks {name!r} of both series lie {apart_mm:.1f} mm apart "
+                f"(at most {limit_mm:g} mm; Dice {dice:.2f})"
+            )
     return _with_doubts(registration, figures, doubts)
 
 
@@ -141,6 +163,21 @@ def _with_doubts(
         qc={**registration.qc, **figures},
         doubts=(*registration.doubts, *kept),
     )
+
+
+def _shown_apart_mm(
+    first: npt.NDArray[np.bool_],
+    fixed: Grid,
+    second: npt.NDArray[np.bool_],
+    moving: Grid,
+    transform: Transform,
+) -> float:
+    """Distance of the centroids of what both fields of view show; infinite for nothing."""
+    carried, seen = _carried(second, moving, fixed, transform)
+    here = first & seen
+    if not here.any() or not carried.any():
+        return math.inf
+    return float(np.linalg.norm(_centroid(here, fixed) - _centroid(carried, fixed)))
 
 
 def _carried(

@@ -161,6 +161,14 @@ def test_labels(tmp_path):
         read_nifti_labels(save(tmp_path / "d.nii", np.stack([labels, labels], axis=-1)))
 
 
+def test_labels_of_another_frame_are_refused(tmp_path):
+    path = save(tmp_path / "l.nii", np.ones((4, 5, 6), np.uint8), FrameOfReferenceUID="1.2.3")
+    assert read_nifti_labels(path, frame_of_reference="1.2.3")[1].frame_of_reference == "1.2.3"
+    assert read_nifti_labels(path)[1].frame_of_reference == "1.2.3"
+    with pytest.raises(EprimgError, match="E_FOR"):
+        read_nifti_labels(path, frame_of_reference="4.5.6")
+
+
 def test_whole_numbers_stored_as_floats_are_labels(tmp_path):
     labels = np.zeros((4, 5, 6), dtype=np.float32)
     labels[0, 0, 0] = 3.0

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from eprimg.errors import InputError
-from eprimg.io.sidecar import nifti_stem, read_side_car, seconds_from_ms, side_car_echo_times_ms
+from eprimg.errors import GeometryError, InputError
+from eprimg.io.sidecar import (
+    nifti_stem,
+    read_side_car,
+    require_own_frame,
+    seconds_from_ms,
+    side_car_echo_times_ms,
+)
 
 
 def test_stems():
@@ -24,6 +30,21 @@ def test_absent_broken_and_wrong_side_cars(tmp_path):
         with pytest.raises(InputError, match="E_SIDECAR"):
             read_side_car(path)
         assert side_car_echo_times_ms([path]) == ()
+
+
+def test_a_mask_of_another_frame_is_refused(tmp_path):
+    path = tmp_path / "a.nii"
+    require_own_frame(path, "1.2.3")
+    (tmp_path / "a.json").write_text('{"labels": {"1": "liver"}}')
+    require_own_frame(path, "1.2.3")
+    (tmp_path / "a.json").write_text('{"FrameOfReferenceUID": "1.2.3"}')
+    require_own_frame(path, "1.2.3")
+    require_own_frame(path, None)
+    with pytest.raises(GeometryError) as caught:
+        require_own_frame(path, "4.5.6")
+    assert caught.value.code == "E_FOR"
+    assert caught.value.where == "FrameOfReferenceUID of a.json"
+    assert caught.value.value == ("1.2.3", "4.5.6")
 
 
 @pytest.mark.parametrize(

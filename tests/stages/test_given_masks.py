@@ -73,11 +73,13 @@ def test_an_empty_mask_has_no_figure() -> None:
 @pytest.mark.parametrize(
     ("spacing_mm", "x_mm", "accepted", "verdict", "doubts"),
     [
-        # 64 voxels of 8 mm edge: 32.8 mL.
+        # 64 voxels of 8 mm edge: 32.8 mL; one voxel off in the drawing is no doubt.
         (8.0, 0.0, True, Verdict.PASS, 0),
         (8.0, -8.0, True, Verdict.REVIEW, 1),
-        # 64 voxels of 4 mm edge: 4.1 mL, too small to doubt for.
-        (4.0, -4.0, True, Verdict.PASS, 0),
+        # 64 voxels of 4 mm edge: 4.1 mL, too small to doubt for its overlap (0.75); 4 mm apart.
+        (4.0, 0.0, True, Verdict.PASS, 0),
+        # The same 8 mm apart, which is too far for a structure of any size.
+        (4.0, -4.0, True, Verdict.REVIEW, 1),
         # What is refused needs no doubt.
         (8.0, -8.0, False, Verdict.FAIL, 0),
     ],
@@ -97,6 +99,25 @@ def test_a_large_mask_that_is_missed_is_a_doubt(
     columns = 3 + x_mm / spacing_mm
     assert made.qc["mask_dice_liver"] == pytest.approx(2 * columns / 8)
     assert made.qc["mask_centroids_liver_mm"] == pytest.approx(spacing_mm - x_mm)
+
+
+@pytest.mark.parametrize(("x_mm", "doubts"), [(0.0, 0), (12.0, 1)])
+def test_a_field_of_view_that_cuts_is_no_doubt(x_mm: float, doubts: int) -> None:
+    """Columns 0-3 of 4 mm are all that the fixed series shows of columns 0-7 of the moving one."""
+    affine = np.array(grid().affine)
+    affine[0, 3] = -16.0
+    there = Grid(SHAPE, affine, "moving")
+    made = compare_masks(
+        Registration("fixed", "moving", shifted(x_mm), "test"),
+        ({"node": block(0, 4)}, grid()),
+        ({"node": block(0, 8)}, there),
+        CHECK,
+    )
+    # Fixed centroid at 6 mm, moving one at -16 + 14 = -2 mm.
+    assert made.qc["mask_centroids_node_mm"] == pytest.approx(8.0 + x_mm)
+    # Of what both show: columns 0-3 against 0-3, and 12 mm on against column 0 alone, 6 mm apart.
+    assert made.qc["mask_dice_node"] == pytest.approx(1.0 if x_mm == 0.0 else 2 / 5)
+    assert len(made.doubts) == doubts
 
 
 def test_masks_belong_to_the_grid_they_were_drawn_on() -> None:

@@ -30,10 +30,11 @@ from eprimg.engines.registrars.similarity import (
 from eprimg.engines.registrars.sitk_descent import descend
 from eprimg.engines.registrars.sitk_steps import (
     halfway,
-    last_line,
     lattice,
     mask_to_sitk,
+    not_aligned,
     one_metric_thread,
+    require_extent,
     shift_matrix,
     smooth,
     stopped,
@@ -128,9 +129,10 @@ class SimpleITKRigid:
         Raises
         ------
         InputError
-            ``E_CONSTANT``, ``E_REGISTRATION_VALUES`` or ``E_REGISTRATION_SMALL``.
+            ``E_CONSTANT``, ``E_REGISTRATION_VALUES``, ``..._SMALL`` or ``..._MASK`` (too small).
         EngineError
-            ``E_REGISTRATION`` when SimpleITK fails, ``E_REGISTRATION_STOPPED``.
+            ``E_REGISTRATION`` or ``E_REGISTRATION_MASK`` when SimpleITK fails, without or with a
+            mask; ``E_REGISTRATION_STOPPED``.
         ConfigError
             ``E_CONFIG`` when the profile is faulty.
         """
@@ -144,12 +146,7 @@ class SimpleITKRigid:
         except RuntimeError as error:
             if isinstance(error, EngineError):
                 raise
-            raise EngineError(
-                f"SimpleITK could not align the two series: {last_line(error)}",
-                code="E_REGISTRATION",
-                where=self.name,
-                action="look at both series; they may show different parts of the body",
-            ) from error
+            raise not_aligned(error, self.name, fixed_mask, moving_mask) from error
         return replace(search.result, matrix=matrix, seconds=time.perf_counter() - began)
 
 
@@ -203,6 +200,9 @@ class _Search:
         )
 
     def mask(self, fixed: MetricMask | None, moving: MetricMask | None) -> None:
+        fewest = self.rules.optimizer.fewest_samples
+        coarsest = lattice(self.fixed_sitk, self.rules.levels[0].grid_mm, fewest=fewest)
+        require_extent(coarsest[2], fixed, moving)
         self.masks = (mask_to_sitk(fixed), mask_to_sitk(moving))
         if fixed is not None:
             own, whole = fixed.grid.voxel_volume_ml, self.fixed.grid.voxel_volume_ml

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
 from typing import Any
@@ -19,7 +19,9 @@ __all__ = [
     "last_line",
     "lattice",
     "mask_to_sitk",
+    "not_aligned",
     "one_metric_thread",
+    "require_extent",
     "shift_matrix",
     "smooth",
     "stopped",
@@ -31,6 +33,12 @@ _ROUNDED = 1e-3
 
 _FEWEST_ALONG_AXIS = 8
 """Sample points that thinning leaves along an axis, where the volume has as many."""
+
+_FEWEST_IN_MASK = 8
+"""Coarsest sample points in a mask, two along each axis: a rigid move has six unknowns."""
+
+_ITK_SAYS_APART = "map outside moving"
+"""Part of what ITK says when no sample point of the fixed series meets the moving one."""
 
 
 @contextmanager
@@ -142,6 +150,86 @@ def mask_to_sitk(mask: MetricMask | None) -> Any:
         1 inside, 0 outside.
     """
     return None if mask is None else to_sitk(mask.inside.astype(np.uint8), mask.grid)
+
+
+def require_extent(lattice_mm: Sequence[float], *masks: MetricMask | None) -> None:
+    """Refuse a mask that holds next to none of the sample points.
+
+    Parameters
+    ----------
+    lattice_mm : sequence of 3 float
+        Distances of the sample points of the coarsest level.
+    *masks : MetricMask or None
+        Where voxels count.
+
+    Raises
+    ------
+    InputError
+        ``E_REGISTRATION_MASK`` when the volume of one holds fewer than eight of them.
+    """
+    least_ml = _FEWEST_IN_MASK * prod(lattice_mm) / 1000.0
+    for mask in masks:
+        volume_ml = 0.0 if mask is None else float(mask.inside.sum()) * mask.grid.voxel_volume_ml
+        if mask is not None and volume_ml < least_ml:
+            raise InputError(
+                f"the mask {_extent(mask)} is too small to compare two series in: it holds "
+                f"{volume_ml:.2g} mL, and at least {least_ml:.2g} mL are needed for these series",
+                code="E_REGISTRATION_MASK",
+                where=mask.source,
+                action="give a mask that covers the anatomy that both series show, or leave it out",
+            )
+
+
+def _extent(mask: MetricMask) -> str:
+    """Name a mask, its voxels and the box around them."""
+    there = np.argwhere(mask.inside)
+    edges = (np.ptp(there, axis=0) + 1) * np.array(mask.grid.spacing_mm)
+    box = " x ".join(f"{edge:.3g}" for edge in edges)
+    return f"{mask.source} ({len(there)} voxels in {box} mm)"
+
+
+def not_aligned(error: Exception, engine: str, *masks: MetricMask | None) -> EngineError:
+    """Put a failure of SimpleITK into words that a user can act on.
+
+    Parameters
+    ----------
+    error : Exception
+        Raised by SimpleITK.
+    engine : str
+        Name of the engine.
+    *masks : MetricMask or None
+        Inside of which it looked.
+
+    Returns
+    -------
+    EngineError
+        ``E_REGISTRATION_MASK`` when there was a mask, else ``E_REGISTRATION``.
+    """
+    given = [mask for mask in masks if mask is not None]
+    if given:
+        return EngineError(
+            "the two series could not be compared inside the mask "
+            + " and the mask ".join(_extent(mask) for mask in given),
+            code="E_REGISTRATION_MASK",
+            where=", ".join(mask.source for mask in given),
+            action="check that it covers anatomy that both series show there, or leave it out",
+        )
+    said = last_line(error)
+    if _ITK_SAYS_APART in said:
+        return EngineError(
+            "the two series do not overlap where the search began, or it left the overlap: their "
+            "headers put them in different places, or one of them is far too small",
+            code="E_REGISTRATION",
+            where=engine,
+            action="check position and voxel size of both series, begin elsewhere (--start best, "
+            "or a transform), or give landmarks in study.toml",
+        )
+    return EngineError(
+        f"SimpleITK could not align the two series: {said}",
+        code="E_REGISTRATION",
+        where=engine,
+        action="look at both series; they may show different parts of the body",
+    )
 
 
 def last_line(error: Exception) -> str:

@@ -183,6 +183,8 @@ def test_no_overlap_is_an_engine_error(fixed: Volume) -> None:
         run(fixed, away)
     assert caught.value.code == "E_REGISTRATION"
     assert "0x" not in str(caught.value)
+    assert "do not overlap where the search began" in caught.value.message
+    assert "buffer" not in str(caught.value)
 
 
 def test_unknown_start_and_faulty_profile(fixed: Volume) -> None:
@@ -236,10 +238,29 @@ def test_a_mask_beside_the_moving_series_is_refused(fixed: Volume, moving: Volum
 
     affine = np.array(fixed.grid.affine)
     affine[:3, 3] += 900.0
-    beside = MetricMask("mr_pre", np.ones((3, 3, 3)), Grid((3, 3, 3), affine, "1.2.3"))
+    there = Grid((9, 9, 9), affine, "1.2.3")
+    beside = MetricMask("mr_pre", np.ones((9, 9, 9)), there, "beside.nii")
     with pytest.raises(EngineError) as caught:
         run(fixed, moving, fixed_mask=beside)
-    assert caught.value.code == "E_REGISTRATION"
+    assert caught.value.code == "E_REGISTRATION_MASK"
+    # 729 voxels; nine slices of 6 mm, nine rows and columns of 3 mm
+    assert "beside.nii (729 voxels in 54 x 27 x 27 mm)" in caught.value.message
+
+
+@pytest.mark.parametrize("which", ["fixed_mask", "moving_mask"])
+def test_a_mask_of_eight_voxels_is_named(fixed: Volume, moving: Volume, which: str) -> None:
+    from eprimg.model.manual_help import MetricMask
+
+    series = fixed if which == "fixed_mask" else moving
+    inside = np.zeros(series.grid.shape, dtype=bool)
+    inside[12:14, 28:30, 30:32] = True
+    mask = MetricMask("one", inside, series.grid, "tiny.nii")
+    with pytest.raises(InputError) as caught:
+        run(fixed, moving, start="best", **{which: mask})
+    assert caught.value.code == "E_REGISTRATION_MASK"
+    # 8 voxels of 54 mm3; sample points every 6 x 9 x 9 mm, eight of them: 3.9 mL
+    assert "tiny.nii (8 voxels in 12 x 6 x 6 mm)" in caught.value.message
+    assert "0.43 mL, and at least 3.9 mL" in caught.value.message
 
 
 def test_estimates_that_agree_are_averaged(fixed: Volume, moving: Volume) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
@@ -10,9 +11,14 @@ from eprimg.engines.registrars.sitk_steps import (
     halfway,
     last_line,
     lattice,
+    not_aligned,
     one_metric_thread,
+    require_extent,
     smooth,
 )
+from eprimg.errors import InputError
+from eprimg.model.grid import Grid
+from eprimg.model.manual_help import MetricMask
 
 
 def volume(size: tuple[int, int, int], spacing: tuple[float, float, float]) -> sitk.Image:
@@ -93,3 +99,32 @@ def test_halfway_by_hand() -> None:
 
     found = halfway(about(10.0, 2.0), about(20.0, 6.0), centre)
     np.testing.assert_allclose(found, about(15.0, 4.0), atol=1e-12)
+
+
+def cube(edge: int, spacing_mm: float) -> MetricMask:
+    affine = np.eye(4)[[2, 1, 0, 3]] @ np.diag((spacing_mm,) * 3 + (1.0,))
+    inside = np.zeros((9, 9, 9), dtype=bool)
+    inside[:edge, :edge, :edge] = True
+    return MetricMask("pet", inside, Grid((9, 9, 9), affine, "A"), "cube.nii")
+
+
+def test_a_mask_holds_eight_sample_points() -> None:
+    # Eight points 8 mm apart stand for 8 * 0.512 mL = 4.096 mL: a cube of 16 mm.
+    require_extent((8.0, 8.0, 8.0), None, cube(4, 4.1))
+    with pytest.raises(InputError, match=r"cube\.nii \(27 voxels in 12 x 12 x 12 mm\)") as caught:
+        require_extent((8.0, 8.0, 8.0), cube(4, 4.1), cube(3, 4.0))
+    assert (caught.value.code, caught.value.where) == ("E_REGISTRATION_MASK", "cube.nii")
+
+
+def test_failures_are_told_in_plain_words() -> None:
+    apart = RuntimeError(
+        "x.cxx:1:\nITK ERROR: M(0x5): All samples map outside moving image buffer."
+    )
+    inside = not_aligned(apart, "engine", None, cube(4, 4.1))
+    assert (inside.code, inside.where) == ("E_REGISTRATION_MASK", "cube.nii")
+    alone = not_aligned(apart, "engine", None, None)
+    assert alone.code == "E_REGISTRATION"
+    assert "do not overlap" in alone.message
+    assert "buffer" not in alone.message
+    other = not_aligned(RuntimeError("M(0x5): no memory"), "engine")
+    assert other.message.endswith(": no memory")
