@@ -30,7 +30,9 @@ def map_of(scene, key="suvbw", scale=1.0):
 
 
 def said(values, scene, *, organs=None, seeds=(), **settings):
-    series = SimpleNamespace(key="pet", grid=values.grid, acquisition=None, description="")
+    series = SimpleNamespace(
+        key="pet", grid=values.grid, acquisition=None, description="", nuclide="", tracer=""
+    )
     _, findings = find_candidates(
         values, series, SegmentConfig(**settings), organs=organs, seeds=seeds
     )
