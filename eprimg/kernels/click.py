@@ -12,11 +12,22 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from eprimg.errors import InputError
+from eprimg.kernels._click_doubt import (
+    GOES_ON,
+    IS_ONLY_THE_BALL,
+    NO_EDGE,
+    REACHES_SHELL,
+    added_differs,
+    doubt_about,
+    is_one_body,
+    may_go_on,
+)
 from eprimg.kernels._click_graph import least_costs, walk_probability
 from eprimg.kernels.label_boxes import Box
 
 __all__ = [
     "CLICK_METHODS",
+    "GOES_ON",
     "IS_ONLY_THE_BALL",
     "NOT_A_LESION",
     "NO_EDGE",
@@ -30,26 +41,27 @@ ClickMethod = Literal["random-walker", "grow-cut", "gradient-watershed"]
 CLICK_METHODS: tuple[ClickMethod, ...] = ("random-walker", "grow-cut", "gradient-watershed")
 """The ways from a click to a region, the default first."""
 
-NO_EDGE = "its border does not lie on an edge of the contrast"
-"""Doubt about a region in tissue that does not differ from its surroundings."""
-
-IS_ONLY_THE_BALL = "it is not larger than the ball around the click"
-"""Doubt about a region that did not grow."""
-
 NOT_A_LESION = (NO_EDGE, IS_ONLY_THE_BALL)
 """Doubts about what grows in tissue without a lesion."""
 
 _VOI_MM = 28.0
 _SHELL_MM = 24.0
+_WIDER = (1.5, 2.25)
+"""Wider shells that are tried one after the other where the first may have cut the region off."""
+_TRUSTED_MM = {"random-walker": 54.0, "grow-cut": 36.0, "gradient-watershed": 54.0}
+"""Farthest shell whose region is taken: grow-cut, which leaks, fills an organ in a wider one."""
+_STAYED, _GREW = 1.05, 1.25
+"""A region that a wider shell makes no larger than the first ends by itself; one that it makes as
+much larger as the second had its end from the shell.  House rules."""
 _SEED_MM = 3.0
 _RANGE = (1.0, 99.0)
 _LEAST_GRIP = 1e-3
 _TIE_PER_MM = 1e-6
 """Cost of a mm of path, so that of two equal paths the shorter one wins."""
 _BETA = 2000.0
-_CLEAR_EDGE = 2.0
-"""A region is doubtful when the median step across its border is not this many times that inside.
-House rule."""
+_IS_LIKE, _LOOKS_LIKE = 0.75, 1.5
+"""Standard deviations inside a region by which the median of what a wider shell adds may differ
+for it to be the same tissue, and to be a reason for a doubt.  House rule."""
 _SAME = 0.25
 """Part of the range by which a voxel of the ball may differ from the clicked ones."""
 
@@ -112,7 +124,8 @@ def click_segment(
         Clicks that are not in the lesion.
     diameter_mm : float, optional
         Rough largest diameter of the lesion.  No voxel of a lesion lies farther from a click
-        inside it than its diameter, so the shell is put there; 24 mm when left out.
+        inside it than its diameter, so the shell is put there; when left out 24 mm, and 36 or
+        54 mm where that cuts the region off.
     seed_mm : float
         Radius of the ball around every click that belongs to it, in mm.  Voxels of the lesion's
         ball beyond an edge of the contrast are left out of it.
@@ -130,9 +143,17 @@ def click_segment(
 
     Notes
     -----
-    The volume of interest reaches 28 mm from the click (4 mm beyond the shell).  Values are
-    clipped to their 1st and 99th percentile there, widened to the value at the click, and divided
-    by that range, so the region does not change when the contrast is scaled or inverted.
+    The volume of interest reaches 28 mm from the click (4 mm beyond the shell).  A region that
+    lies against the shell, or whose border has no step in places while like tissue is joined to
+    it, is grown anew within 36 mm, then 54 mm.  The new one is kept, with a doubt that names the
+    distance, when it ends by itself, keeps off the shell, is of the same tissue and fills 95 % of
+    its convex hull (grow-cut: within 36 mm only; it fills organs within 54 mm).  Where a wider
+    shell makes it larger by a quarter but not such a body, the first one stays and the doubt says
+    that a part may be missing; where it makes it no larger, the first one stays as it is.
+
+    Values are clipped to their 1st and 99th percentile in the volume of interest, widened to the
+    value at the click, and divided by that range, so the region does not change when the contrast
+    is scaled or inverted.
 
     *Random walker* [4]_: probability of reaching the lesion's seed first, weights
     ``exp(-beta (c_p - c_q)^2) (h / spacing)^2`` with beta 2000 and h the finest spacing; beta was
@@ -161,6 +182,54 @@ def click_segment(
         values, spacing_mm, seed_index, background_index, method, diameter_mm, seed_mm
     )
     shell = _SHELL_MM if diameter_mm is None else max(diameter_mm, seed_mm + 2.0 * max(spacing))
+    first, suspect = _grown(values, spacing, seed, others, method, shell, seed_mm)
+    if not (suspect or first.cut_off):
+        return first
+    grew = False
+    for times in _WIDER:
+        wider = times * shell
+        made, suspect = _grown(values, spacing, seed, others, method, wider, seed_mm)
+        apart = added_differs(values[first.mask], values[made.mask & ~first.mask])
+        grew = grew or (made.n_voxels > _GREW * first.n_voxels and apart <= _LOOKS_LIKE)
+        # A person who gave a diameter is told, not overruled.
+        trusted = diameter_mm is None and wider <= _TRUSTED_MM[method]
+        if trusted and not suspect and apart <= _IS_LIKE and _is_whole(made, first):
+            if made.n_voxels <= _STAYED * first.n_voxels and not first.cut_off:
+                return first
+            why = (
+                f"it was grown within {wider:g} mm of the click, as {shell:g} mm cut it off: see "
+                "that it holds no neighbour"
+            )
+            return made._replace(doubt="; ".join(d for d in (why, made.doubt) if d))
+        if diameter_mm is not None:
+            break
+    if not grew:
+        return first
+    return first._replace(doubt="; ".join(d for d in (GOES_ON, first.doubt) if d))
+
+
+def _is_whole(made: ClickRegion, first: ClickRegion) -> bool:
+    """Whether a region in a wider shell ends by itself, and is one body.
+
+    Two things that touch have edges all around as well, and a wider shell would join them.
+    """
+    if made.refused or made.cut_off or made.n_voxels < first.n_voxels:
+        return False
+    if any(words in made.doubt for words in (*NOT_A_LESION, REACHES_SHELL)):
+        return False
+    return is_one_body(made.mask[made.box])
+
+
+def _grown(
+    values: NDArray[np.floating[Any]],
+    spacing: tuple[float, float, float],
+    seed: tuple[int, int, int],
+    others: Sequence[tuple[int, int, int]],
+    method: ClickMethod,
+    shell: float,
+    seed_mm: float,
+) -> tuple[ClickRegion, bool]:
+    """Grow a region within a shell of background; also whether it may go on beyond its border."""
     reach = shell + _VOI_MM - _SHELL_MM
     box = _box_around(seed, reach, spacing, values.shape)
     part = np.asarray(values[box], dtype=np.float64)
@@ -168,8 +237,8 @@ def click_segment(
     here = tuple(s - b.start for s, b in zip(seed, box, strict=True))
     empty = np.zeros(values.shape, dtype=np.bool_)
 
-    def refused(why: str) -> ClickRegion:
-        return ClickRegion(empty, box, why, "", 0, shell)
+    def refused(why: str) -> tuple[ClickRegion, bool]:
+        return ClickRegion(empty, box, why, "", 0, shell), False
 
     if not usable[here]:
         return refused("the clicked voxel has no value")
@@ -197,15 +266,16 @@ def click_segment(
     kept = ndimage.binary_fill_holes(parts == parts[here]) & usable
     mask = empty
     mask[box] = kept
-    return ClickRegion(
+    made = ClickRegion(
         mask,
         box,
         "",
-        _doubt(kept, lesion, scaled, distance, shell, spacing, values.shape, box),
+        doubt_about(kept, lesion, scaled, distance, shell, spacing, values.shape, box),
         int(np.count_nonzero(kept)),
         shell,
         bool((kept & ndimage.binary_dilation(usable & (distance >= shell))).any()),
     )
+    return made, may_go_on(kept, scaled, usable, spacing)
 
 
 def _divide(
@@ -283,49 +353,6 @@ def _box_around(
         for s, step, n in zip(seed, spacing, shape, strict=True)
     )
     return k, j, i
-
-
-def _doubt(
-    kept: NDArray[np.bool_],
-    lesion: NDArray[np.bool_],
-    scaled: NDArray[np.float64],
-    distance: NDArray[np.float64],
-    shell: float,
-    spacing: tuple[float, float, float],
-    shape: tuple[int, ...],
-    box: Box,
-) -> str:
-    said = []
-    if float(distance[kept].max()) > shell - max(spacing):
-        said.append(f"it reaches the shell of background {shell:g} mm from the click")
-    across, within = _steps(kept, scaled)
-    if not across > _CLEAR_EDGE * within:
-        said.append(NO_EDGE)
-    if np.count_nonzero(kept) <= np.count_nonzero(lesion):
-        said.append(IS_ONLY_THE_BALL)
-    for axis, (part, n) in enumerate(zip(box, shape, strict=True)):
-        sides = np.flatnonzero(kept.any(axis=tuple(a for a in range(3) if a != axis)))
-        if n > 1 and (part.start + sides[0] == 0 or part.start + sides[-1] == n - 1):
-            said.append("it touches the edge of the volume")
-            break
-    return "; ".join(said)
-
-
-def _steps(kept: NDArray[np.bool_], scaled: NDArray[np.float64]) -> tuple[float, float]:
-    """Median step of the contrast across the border of a region, and between voxels inside it."""
-    across, within = [], []
-    for axis in range(3):
-        low, high = [slice(None)] * 3, [slice(None)] * 3
-        low[axis], high[axis] = slice(None, -1), slice(1, None)
-        one, other = kept[tuple(low)], kept[tuple(high)]
-        step = np.abs(np.diff(scaled, axis=axis))
-        across.append(step[one ^ other])
-        within.append(step[one & other])
-    outer, inner = np.concatenate(across), np.concatenate(within)
-    return (
-        float(np.median(outer)) if outer.size else math.nan,
-        float(np.median(inner)) if inner.size else 0.0,
-    )
 
 
 def _checked(

@@ -33,6 +33,7 @@ class _Grown:
 
     mask: npt.NDArray[np.bool_] | None
     said: str
+    doubt: str = ""
 
 
 def place_clicks(study: Study, config: Config) -> StageResult[tuple[LesionSet, ...]]:
@@ -50,7 +51,8 @@ def place_clicks(study: Study, config: Config) -> StageResult[tuple[LesionSet, .
     StageResult of tuple of LesionSet
         One set per clicked series.  A lesion is a candidate (its outline has not been reviewed), a
         sphere in an organ is confirmed.  ``I_CLICK_PLACED`` says what was made of each click,
-        ``W_CLICK_REFUSED`` why there is no region.
+        ``W_CLICK_DOUBT`` what speaks against an outline, ``W_CLICK_REFUSED`` why there is no
+        region.
     """
     findings: list[Finding] = []
     sets = []
@@ -95,6 +97,9 @@ def _on_series(
         organs |= {click.anatomy} - {_LESION}
         text = f"{click.name} was made from a click on {looked_at}: {grown.said}."
         findings.append(Finding("I_CLICK_PLACED", Severity.INFO, where, text))
+        if grown.doubt:
+            text = f"{click.name}: look at the outline, {grown.doubt}."
+            findings.append(Finding("W_CLICK_DOUBT", Severity.WARNING, where, text))
     return LesionSet(
         labels,
         series.grid,
@@ -136,7 +141,9 @@ def _grow(
             return _Grown(None, "all of it lies in another region")
         volume = np.count_nonzero(mask) * grid.voxel_volume_ml
         said = f"{config.method}, {volume:.2g} mL"
-        return _Grown(mask, f"{said}; look at it: {found.doubt}" if found.doubt else said)
+        if found.doubt:
+            return _Grown(mask, f"{said}; look at it: {found.doubt}", found.doubt)
+        return _Grown(mask, said)
     if click.anatomy in organs:
         return _Grown(None, f"there is a {click.anatomy} region already")
     sphere = place_reference_sphere(

@@ -287,6 +287,9 @@ def segment_mr(
             continue
         labels[mask] = number
         doubt = str(getattr(made, "doubt", "") or "")
+        if doubt:
+            text = f"{name}: look at the outline, {doubt}."
+            findings.append(Finding("W_CLICK_DOUBT", Severity.WARNING, name, text))
         regions.append(
             Region(
                 number,

@@ -89,10 +89,11 @@ def test_a_diameter_draws_the_shell() -> None:
 
 def test_what_speaks_against_a_region_is_said() -> None:
     reaching = np.where(_distance() <= 23.0, 200.0, 100.0)
-    assert "shell" in click_segment(reaching, SPACING, CENTRE).doubt
+    assert "shell" in click_segment(reaching, SPACING, CENTRE, diameter_mm=24.0).doubt
     wide = np.where(_distance() <= 29.0, 200.0, 100.0)
     # Larger than the shell on all sides: a random walk stops half way, where there is no edge.
-    assert "edge of the contrast" in click_segment(wide, SPACING, CENTRE).doubt
+    within = click_segment(wide, SPACING, CENTRE, diameter_mm=24.0)
+    assert "edge of the contrast" in within.doubt
     cut = np.where(_distance((1, 15, 15)) <= 8.0, 200.0, 100.0)
     assert "edge of the volume" in click_segment(cut, SPACING, (1, 15, 15)).doubt
     speck = np.where(_distance() <= 3.0, 200.0, 100.0)
@@ -195,7 +196,11 @@ def test_a_chain_between_two_seeds_is_a_straight_line() -> None:
 def test_a_region_is_cut_off_when_its_border_lies_against_the_shell() -> None:
     # The shell begins 24 mm from the click; voxels of 3 x 2 x 2 mm.
     reaching = np.where(_distance() <= 23.0, 200.0, 100.0)
-    assert click_segment(reaching, SPACING, CENTRE).cut_off
+    assert click_segment(reaching, SPACING, CENTRE, diameter_mm=24.0).cut_off
+    # Nobody said how large it is: in a wider shell it ends by itself.
+    wider = click_segment(reaching, SPACING, CENTRE)
+    assert (wider.cut_off, wider.shell_mm) == (False, 36.0)
+    assert np.array_equal(wider.mask, reaching > 150.0)
     # No neighbour of a voxel of this disc is farther than 23.5 mm, though it ends near the shell.
     height_mm = 3.0 * np.abs(np.indices(SHAPE)[0] - CENTRE[0])
     disc = (_distance() <= 21.5) & (height_mm <= 9.0)

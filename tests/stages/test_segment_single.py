@@ -102,7 +102,8 @@ def test_a_click_on_mr_is_asked_with_all_that_was_said(scene, monkeypatch):
     assert (first["n_voxels"], first["note"]) == (24, "at the edge")
     assert first["volume_ml"] == pytest.approx(24 * 0.036)
     assert second["status"] == "failed"
-    assert [f.code for f in made.findings] == ["W_SEG_FAILED"]
+    assert [f.code for f in made.findings] == ["W_CLICK_DOUBT", "W_SEG_FAILED"]
+    assert "at the edge" in made.findings[0].text
     assert np.count_nonzero(made.lesions.labels == 1) == 24
 
 
