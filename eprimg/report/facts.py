@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -171,7 +171,7 @@ def timeline(case: Case) -> tuple[TimelineRow, ...]:
         In order of the study.
     """
     instants = [t.instant for t in case.study.timepoints if t.instant is not None]
-    injected = injection_instant(case)
+    injected = _injected_on_the_clock(case)
     rows = []
     for point in case.study.timepoints:
         names = ", ".join(
@@ -186,6 +186,15 @@ def timeline(case: Case) -> tuple[TimelineRow, ...]:
             TimelineRow(point.label, names, since, _around(point.instant, injected, "injection"))
         )
     return tuple(rows)
+
+
+def _injected_on_the_clock(case: Case) -> datetime | None:
+    """Return the injection on the clock of the sessions; the header's own date may be nominal."""
+    pet = case.study.find(Role.PET)
+    if pet is None or not isinstance(pet.acquisition, PETAcquisition):
+        return None
+    instant, hours = case.study.instant_of(pet.key), pet.acquisition.hours_after_injection
+    return None if instant is None or hours is None else instant - timedelta(hours=hours)
 
 
 def registration_facts(registration: Registration) -> RegistrationFacts:

@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
+
 from eprimg.model.acquisition import Known, MRAcquisition, PETAcquisition
 from eprimg.model.case import Case
 from eprimg.report.facts import (
@@ -86,10 +88,14 @@ def test_the_clock_has_hours_and_no_dates(case: Case) -> None:
     assert (late[0].since_first, late[0].since_injection) == ("", "")
 
 
-def test_clocks_of_different_kinds_are_not_compared(case: Case) -> None:
-    aware = replace(case.study.timepoints[2], instant=datetime(2024, 3, 8, tzinfo=UTC))
-    (row,) = timeline(replace(case, study=replace(case.study, timepoints=(aware,))))
-    assert row.since_injection == ""
+@pytest.mark.parametrize("instant", [datetime(2031, 3, 8, 12), datetime(2031, 3, 8, tzinfo=UTC)])
+def test_the_pet_session_has_the_hours_of_its_header_whatever_its_entered_date(
+    case: Case, instant: datetime
+) -> None:
+    # as PET-BIDS, whose own instants have a nominal date; 72 h is what conftest's header says
+    point = replace(case.study.timepoints[2], instant=instant)
+    (row,) = timeline(replace(case, study=replace(case.study, timepoints=(point,))))
+    assert row.since_injection == "72.0 h after injection"
 
 
 def test_quality_figures_carry_their_unit(case: Case) -> None:
